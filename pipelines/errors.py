@@ -1,0 +1,62 @@
+"""Every error that leaves the package; each names the thing, the place and the way out.
+
+LogsterError
+├── SettingsError    a setting cannot be used
+├── SessionError     Spark, Java or a JAR cannot be had
+├── LakeError        a table is missing, foreign or of another shape
+├── IngestError      a file is refused at the door
+├── CheckpointError  a checkpoint was moved, lost or belongs to another lake
+├── GraphError       a window graph contradicts itself
+├── ModelError       a model cannot be loaded, trained or registered
+└── QueryError       a caller's request cannot be answered (bad filter, unknown alert)
+
+A bad record is never an exception: it becomes a row of ``quarantine`` with its reason.
+"""
+
+__all__ = [
+    "CheckpointError",
+    "GraphError",
+    "IngestError",
+    "LakeError",
+    "LogsterError",
+    "ModelError",
+    "QueryError",
+    "SessionError",
+    "SettingsError",
+]
+
+
+class LogsterError(Exception):
+    """Base of all errors that a caller may show to a person as one line."""
+
+
+class SettingsError(LogsterError):
+    """A setting cannot be used; names the variable and what it takes."""
+
+
+class SessionError(LogsterError):
+    """Spark, Java or a JAR cannot be had; says what to install or set."""
+
+
+class LakeError(LogsterError):
+    """A table is missing, foreign or of another shape."""
+
+
+class IngestError(LogsterError):
+    """A file is refused at the door; names the file and the reason."""
+
+
+class CheckpointError(LogsterError):
+    """A checkpoint was moved, lost or belongs to another lake."""
+
+
+class GraphError(LogsterError):
+    """A window graph contradicts itself; names the window."""
+
+
+class ModelError(LogsterError):
+    """A model cannot be loaded, trained or registered; names it."""
+
+
+class QueryError(LogsterError):
+    """A caller's request cannot be answered; says which part and what it takes."""

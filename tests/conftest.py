@@ -1,0 +1,36 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from pipelines.session import start_session
+from pipelines.settings import Settings
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """One session for the whole run: UTC, two threads, one shuffle partition, no UI."""
+    session = start_session(
+        Settings(spark_master="local[2]", spark_driver_memory="2g", _env_file=None),
+        app_name="logster-tests",
+        overrides={"spark.sql.shuffle.partitions": "1", "spark.sql.adaptive.enabled": "false"},
+    )
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The development telemetry beside the checkout; tests that need it are skipped where it is not."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs the development telemetry in ../shared/data")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a lake of the test's own."""
+    return Settings(lake=str(tmp_path / "lake"), _env_file=None)

@@ -26,10 +26,12 @@ def spark_schema(table: Table) -> StructType:
 def conform(frame: DataFrame, table: Table) -> DataFrame:
     """Bring a frame to the declared columns, order and types; columns it lacks become null."""
     have = set(frame.columns)
-    return frame.select(*[
-        (F.col(field.name) if field.name in have else F.lit(None)).cast(field.dataType).alias(field.name)
-        for field in spark_schema(table).fields
-    ])
+    return frame.select(
+        *[
+            (F.col(field.name) if field.name in have else F.lit(None)).cast(field.dataType).alias(field.name)
+            for field in spark_schema(table).fields
+        ]
+    )
 
 
 class Lake:

@@ -26,7 +26,7 @@ def delta_table(settings: Settings, name: str) -> DeltaTable | None:
 
 def connect(settings: Settings, names: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB that has every table of the lake as a view (absent ones as empty tables)."""
-    connection = duckdb.connect(config={"allow_unsigned_extensions": "true", "TimeZone": "UTC"})
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
     # the extension comes in a wheel, so that nothing is downloaded
     folder = Path(duckdb_extension_delta.__file__).parent / "extensions" / f"v{duckdb.__version__}"
     connection.load_extension(str(folder / "delta.duckdb_extension"))

@@ -26,6 +26,8 @@ _SESSION_CONF = {
     # one machine: the defaults (200 and 50) make every small commit take seconds
     "spark.sql.shuffle.partitions": "4",
     "spark.databricks.delta.snapshotPartitions": "2",
+    # past 128 groups Spark would fall back to sorting; panes and windows have thousands of small ones
+    "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "20000",
     # what readers outside Spark cannot read must not creep in (docs/decisions/0001)
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
     "spark.databricks.delta.properties.defaults.columnMapping.mode": "none",

@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LOGSTER_", env_file=".env", extra="ignore", frozen=True)
 
     lake: str = Field("./lake", description="path or URI of the lake; tables are `<lake>/<table>`")
-    landing: str | None = Field(None, description="landing zone that the file source watches; default `<lake>/_landing`")
+    landing: str | None = Field(
+        None, description="landing zone that the file source watches; default `<lake>/_landing`"
+    )
     checkpoints: str | None = Field(None, description="streaming checkpoints; default `<lake>/_checkpoints`")
     spark_master: str | None = Field(None, description="Spark master URL; default `local[*]`")
     spark_remote: str | None = Field(None, description="Spark Connect URL (`sc://…`); instead of a master")
@@ -45,7 +47,9 @@ class Settings(BaseSettings):
     idle_timeout: timedelta = Field(
         timedelta(minutes=5), description="a window whose clock runs ahead is closed after so long without new events"
     )
-    dedup_gap: timedelta = Field(5 * _MINUTE, description="attack windows of an endpoint at most so far apart are one alert")
+    dedup_gap: timedelta = Field(
+        5 * _MINUTE, description="attack windows of an endpoint at most so far apart are one alert"
+    )
     lateral_gap: timedelta = Field(_MINUTE, description="alerts of two endpoints this close list each other as related")
     max_record_bytes: int = Field(4_194_304, ge=1024, description="longer lines go to quarantine (bytes)")
     max_file_bytes: int = Field(

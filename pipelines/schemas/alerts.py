@@ -61,12 +61,14 @@ def may_change(current: AlertStatus, wanted: AlertStatus) -> bool:
 
 
 ALERTS = pa.schema([
-    column("alert_id", pa.string(), "SHA-256 of tenant, endpoint, start of the first window", required=True),
+    column("alert_id", pa.string(), "SHA-256 of tenant, endpoint, anchor_start", required=True),
     column("tenant", pa.string(), "customer or business unit", required=True),
     column("endpoint", pa.string(), "machine, lower case", required=True),
     column("platform", pa.string(), "`windows` or `linux`", required=True),
     column("severity", pa.string(), "`CRITICAL`, `HIGH` or `MEDIUM`, by the highest attack_prob", required=True),
     column("attack_prob", pa.float64(), "highest of the merged windows, 0 to 1", required=True),
+    column("anchor_start", TIMESTAMP, "start of the window that alert_id is made from; stays though first_seen moves",
+           required=True),
     column("first_seen", TIMESTAMP, "start of the first window merged in", required=True),
     column("last_seen", TIMESTAMP, "end of the last window merged in", required=True),
     column("window_count", pa.int64(), "windows merged in", required=True),
@@ -83,23 +85,27 @@ ALERTS = pa.schema([
     column("updated_at", TIMESTAMP, "when it last changed", required=True),
 ])  # fmt: skip
 
-ALERT_CHANGES = pa.schema([
-    column("change_id", pa.string(), "UUID", required=True),
-    column("alert_id", pa.string(), "alert that it is about", required=True),
-    column("tenant", pa.string(), "the alert's tenant", required=True),
-    column("from_status", pa.string(), "status before", required=True),
-    column("to_status", pa.string(), "status after; the same for a note", required=True),
-    column("note", pa.string(), "what the person wrote"),
-    column("actor", pa.string(), "who did it", required=True),
-    column("changed_at", TIMESTAMP, "when", required=True),
-])
+ALERT_CHANGES = pa.schema(
+    [
+        column("change_id", pa.string(), "UUID", required=True),
+        column("alert_id", pa.string(), "alert that it is about", required=True),
+        column("tenant", pa.string(), "the alert's tenant", required=True),
+        column("from_status", pa.string(), "status before", required=True),
+        column("to_status", pa.string(), "status after; the same for a note", required=True),
+        column("note", pa.string(), "what the person wrote"),
+        column("actor", pa.string(), "who did it", required=True),
+        column("changed_at", TIMESTAMP, "when", required=True),
+    ]
+)
 
-FEEDBACK = pa.schema([
-    column("feedback_id", pa.string(), "UUID", required=True),
-    column("alert_id", pa.string(), "alert that it is about", required=True),
-    column("tenant", pa.string(), "the alert's tenant", required=True),
-    column("verdict", pa.string(), "`true_positive` or `false_positive`", required=True),
-    column("comment", pa.string(), "what the person wrote"),
-    column("actor", pa.string(), "who did it", required=True),
-    column("created_at", TIMESTAMP, "when", required=True),
-])
+FEEDBACK = pa.schema(
+    [
+        column("feedback_id", pa.string(), "UUID", required=True),
+        column("alert_id", pa.string(), "alert that it is about", required=True),
+        column("tenant", pa.string(), "the alert's tenant", required=True),
+        column("verdict", pa.string(), "`true_positive` or `false_positive`", required=True),
+        column("comment", pa.string(), "what the person wrote"),
+        column("actor", pa.string(), "who did it", required=True),
+        column("created_at", TIMESTAMP, "when", required=True),
+    ]
+)

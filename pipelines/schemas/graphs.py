@@ -1,11 +1,11 @@
-"""Tables of windows: ``panes``, ``window_graphs``, ``window_scores``, and the work list ``pending_panes``."""
+"""Tables of windows: ``panes``, ``window_graphs``, ``window_scores``, and the work list ``pending``."""
 
 import pyarrow as pa
 
 from pipelines.schemas.fields import TIMESTAMP, column
 
 __all__ = [
-    "EDGE_TYPES", "NODE_TYPES", "PANES", "PENDING_PANES", "SCORE_ROLES", "VERDICTS", "WINDOW_GRAPHS", "WINDOW_SCORES",
+    "EDGE_TYPES", "NODE_TYPES", "PANES", "PENDING", "SCORE_ROLES", "VERDICTS", "WINDOW_GRAPHS", "WINDOW_SCORES",
 ]  # fmt: skip
 
 NODE_TYPES = ("process", "file", "script", "network", "syscall", "registry", "user")
@@ -39,31 +39,43 @@ _ENDPOINT = [
     column("platform", pa.string(), "`windows` or `linux`", required=True),
 ]
 
-PENDING_PANES = pa.schema([
-    *_ENDPOINT,
-    column("pane_start", TIMESTAMP, "a minute of the endpoint that new events fell into", required=True),
-    column("ingested_at", TIMESTAMP, "when the newest of them was read", required=True),
-    column("batch_id", pa.int64(), "micro-batch that brought them", required=True),
-])
+PENDING = pa.schema(
+    [
+        *_ENDPOINT,
+        column("kind", pa.string(), "`pane` or `window`", required=True),
+        column("start", TIMESTAMP, "start of the pane or window that new events fell into", required=True),
+        column("end", TIMESTAMP, "its end, not in it", required=True),
+        column("ingested_at", TIMESTAMP, "when the newest of them was read", required=True),
+        column("batch_id", pa.string(), "micro-batch that brought them", required=True),
+    ]
+)
 
-PANES = pa.schema([
-    *_ENDPOINT,
-    column("pane_start", TIMESTAMP, "start of the half-open minute [pane_start, pane_start + slide)", required=True),
-    column("nodes", _NODES, "nodes that the minute's edges touch", required=True),
-    column("edges", _EDGES, "the minute's edges; `n_events` says how many equal ones each stands for", required=True),
-    column("n_events", pa.int64(), "events in the minute, dropped ones included", required=True),
-    column("n_edges_dropped", pa.int64(), "edges that the cap left out", required=True),
-])
+PANES = pa.schema(
+    [
+        *_ENDPOINT,
+        column(
+            "pane_start", TIMESTAMP, "start of the half-open minute [pane_start, pane_start + slide)", required=True
+        ),
+        column("nodes", _NODES, "nodes that the minute's edges touch", required=True),
+        column(
+            "edges", _EDGES, "the minute's edges; `n_events` says how many equal ones each stands for", required=True
+        ),
+        column("n_events", pa.int64(), "events in the minute, dropped ones included", required=True),
+        column("n_edges_dropped", pa.int64(), "edges that the cap left out", required=True),
+    ]
+)
 
-WINDOW_GRAPHS = pa.schema([
-    *_ENDPOINT,
-    column("window_start", TIMESTAMP, "start of the half-open window", required=True),
-    column("window_end", TIMESTAMP, "its end, not in it", required=True),
-    column("nodes", _NODES, "id, type, label, text that features are made of", required=True),
-    column("edges", _EDGES, "src, dst, type, ts, event_id, text, n_events; ordered by ts", required=True),
-    column("n_events", pa.int64(), "events in the window, dropped ones included", required=True),
-    column("n_edges_dropped", pa.int64(), "edges that the cap left out", required=True),
-])
+WINDOW_GRAPHS = pa.schema(
+    [
+        *_ENDPOINT,
+        column("window_start", TIMESTAMP, "start of the half-open window", required=True),
+        column("window_end", TIMESTAMP, "its end, not in it", required=True),
+        column("nodes", _NODES, "id, type, label, text that features are made of", required=True),
+        column("edges", _EDGES, "src, dst, type, ts, event_id, text, n_events; ordered by ts", required=True),
+        column("n_events", pa.int64(), "events in the window, dropped ones included", required=True),
+        column("n_edges_dropped", pa.int64(), "edges that the cap left out", required=True),
+    ]
+)
 
 _CONTRIBUTIONS = pa.list_(pa.field("element", pa.struct([
     pa.field("event_id", pa.string()),

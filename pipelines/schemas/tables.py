@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from pipelines.errors import LakeError
 from pipelines.schemas.alerts import ALERT_CHANGES, ALERTS, FEEDBACK
-from pipelines.schemas.graphs import PANES, PENDING_PANES, WINDOW_GRAPHS, WINDOW_SCORES
+from pipelines.schemas.graphs import PANES, PENDING, WINDOW_GRAPHS, WINDOW_SCORES
 from pipelines.schemas.telemetry import EVENTS, PROCESS_MARKS, QUARANTINE, RAW
 
 __all__ = ["TABLES", "Table", "table_named"]
@@ -30,7 +30,7 @@ TABLES: dict[str, Table] = {
         Table("quarantine", QUARANTINE, ("record_id", "origin")),
         Table("events", EVENTS, ("event_id",), ("ts", "tenant", "endpoint")),
         Table("process_marks", PROCESS_MARKS, ("event_id",), ("ts",), is_public=False),
-        Table("pending_panes", PENDING_PANES, ("tenant", "endpoint", "pane_start", "batch_id"), is_public=False),
+        Table("pending", PENDING, ("tenant", "endpoint", "kind", "start", "batch_id"), is_public=False),
         Table("panes", PANES, ("tenant", "endpoint", "platform", "pane_start"), is_public=False),
         Table("window_graphs", WINDOW_GRAPHS, ("tenant", "endpoint", "platform", "window_start"), ("window_start",)),
         Table(

@@ -1,0 +1,286 @@
+"""The command line: each command reads settings, calls one function and prints; nothing is decided here."""
+
+import json
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from logster.display import ERRORS, OUTPUT, alerts_table, ledger_table
+from pipelines.errors import IngestError, LogsterError
+from pipelines.logs import configure_logs
+from pipelines.settings import Settings, load_settings
+from pipelines.sources.files import AUTO_FORMAT, DEFAULT_TENANT
+from pipelines.sources.ingest import files_under, ingest_file
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Threat detection that lives in the lakehouse.")
+models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, register and promote models.")
+app.add_typer(models_app, name="models")
+
+_Moment = Annotated[datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"])]
+
+
+def main() -> None:
+    """Run the command line; an error that a person can act on is one line, not a traceback."""
+    try:
+        app()
+    except LogsterError as error:
+        ERRORS.print(f"[bold red]logster:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="files or folders; plain, gzip or zstd")],
+    tenant: Annotated[str, typer.Option(help="whose telemetry it is")] = DEFAULT_TENANT,
+    record_format: Annotated[
+        str, typer.Option("--format", help="format, or 'auto' to look at each record")
+    ] = AUTO_FORMAT,
+    endpoint: Annotated[str | None, typer.Option(help="endpoint of records that name none")] = None,
+    clock_offset: Annotated[float, typer.Option(help="seconds to add to each record's own time")] = 0.0,
+) -> None:
+    """Copy files into the landing zone, whole or not at all; refuse what cannot be read."""
+    settings = _settings()
+    if record_format != AUTO_FORMAT:
+        _check_format(record_format)
+    files = list(files_under(paths))
+    n_lines = n_refused = 0
+    with _progress() as progress:
+        task = progress.add_task("copying", total=len(files))
+        for file in files:
+            progress.update(task, description=file.name[:60])
+            try:
+                landed = ingest_file(
+                    file, settings, tenant=tenant, record_format=record_format, endpoint=endpoint,
+                    clock_offset=timedelta(seconds=clock_offset) if clock_offset else None,
+                )  # fmt: skip
+            except IngestError as error:
+                n_refused += 1
+                ERRORS.print(f"[yellow]refused[/] {error}", highlight=False, soft_wrap=True)
+            else:
+                n_lines += landed.n_lines
+                note = " (was there)" if landed.was_there else ""
+                if landed.endpoint and endpoint is None:
+                    note += f" (names no endpoint; taken as '{landed.endpoint}', --endpoint sets another)"
+                if note:
+                    ERRORS.print(f"{file.name}:{note}", highlight=False, soft_wrap=True)
+            progress.advance(task)
+    OUTPUT.print(f"{len(files) - n_refused} files, {n_lines:,} records in {settings.landing_path}; {n_refused} refused")
+    if n_refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    once: Annotated[bool, typer.Option("--once", help="handle all there is, close every window, and end")] = False,
+    new_checkpoint: Annotated[bool, typer.Option(help="read the landing zone again from the start")] = False,
+) -> None:
+    """Run the pipeline: landing zone to events, windows, scores and alerts."""
+    settings = _settings()
+    from logster.runtime import champion_scorer, opened_lake
+    from pipelines.ledger import read_ledger
+    from pipelines.stream import StreamDriver
+
+    scorer = champion_scorer(settings)
+    with _progress() as progress, opened_lake(settings, app_name="logster") as lake:
+        driver = StreamDriver(lake, scorer, new_checkpoint=new_checkpoint)
+        task = progress.add_task("starting")
+        driver.progress.listeners.append(
+            lambda now: progress.update(
+                task,
+                description=f"{now.doing} · {now.n_records:,} records · {now.n_events:,} events · {now.n_windows:,} windows",
+            )
+        )
+        if once:
+            driver.run_once()
+            progress.update(task, description="checking the ledger")
+            ledger = read_ledger(lake)
+            progress.stop()
+            OUTPUT.print(ledger_table(ledger))
+            if not ledger.balances:
+                raise LogsterError("the ledger does not balance: records are missing or doubled; please report this")
+            return
+        stop = threading.Event()
+        _on_stop_signals(stop)
+        driver.run(stop)
+
+
+@app.command()
+def alerts(
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    tenant: Annotated[str | None, typer.Option(help="only this tenant's")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="so many at most")] = 50,
+) -> None:
+    """Show the alert queue, newest first."""
+    from logster.queue import newest_alerts
+
+    rows = newest_alerts(_settings(), tenant=tenant, limit=limit)
+    if as_json:
+        for row in rows:
+            sys.stdout.write(json.dumps(row, default=_jsonable) + "\n")
+    elif rows:
+        OUTPUT.print(alerts_table(rows))
+    else:
+        OUTPUT.print("no alerts")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="a query over the lake's tables; '-' reads it from standard input")],
+) -> None:
+    """Run one DuckDB query with every table of the lake as a view."""
+    import duckdb
+
+    from logster.queue import query_table
+    from pipelines.lake_reader import connect
+
+    text = sys.stdin.read() if query == "-" else query
+    try:
+        result = connect(_settings()).sql(text)
+    except duckdb.Error as error:
+        raise LogsterError(str(error)) from None
+    if result is not None:
+        OUTPUT.print(query_table(result))
+
+
+@app.command()
+def ledger() -> None:
+    """Check that every received record is accounted for."""
+    from logster.runtime import opened_lake
+    from pipelines.ledger import read_ledger
+
+    with _progress() as progress, opened_lake(_settings(), app_name="logster-ledger") as lake:
+        progress.add_task("reading the tables")
+        found = read_ledger(lake)
+    OUTPUT.print(ledger_table(found))
+    if not found.balances:
+        raise typer.Exit(1)
+
+
+@app.command()
+def score(
+    model: Annotated[str, typer.Option(help="NAME@ALIAS or NAME/VERSION, e.g. logster-windows@champion")],
+    first: Annotated[datetime, typer.Option("--from", help="first window start (UTC)")],
+    last: Annotated[datetime, typer.Option("--to", help="end of window starts (UTC), not in it")],
+) -> None:
+    """Score history anew with one model, beside the scores that are there; raises no alerts."""
+    from logster.runtime import opened_lake
+    from models.registry import Registry
+    from models.scoring import score_windows
+    from pipelines.detection import rescore
+
+    settings = _settings()
+    registry = Registry(settings)
+    registry.seed_if_empty()
+    ref = registry.resolve(model)
+    with _progress() as progress, opened_lake(settings, app_name="logster-score") as lake:
+        progress.add_task(f"scoring by {ref.name} version {ref.version}")
+        n_windows = rescore(
+            lake,
+            lambda graphs, now: score_windows(graphs, {ref.platform: ref}, scored_at=now, role="rescore"),
+            first=first.replace(tzinfo=UTC),
+            last=last.replace(tzinfo=UTC),
+            now=datetime.now(UTC),
+        )
+    OUTPUT.print(f"{n_windows:,} windows scored by {ref.name} version {ref.version}")
+
+
+@app.command()
+def up(
+    demo: Annotated[bool, typer.Option("--demo", help="bring sample telemetry, and keep it coming")] = False,
+    once: Annotated[bool, typer.Option("--exit", help="end when the first alerts are there (for scripts)")] = False,
+) -> None:
+    """Run all of Logster on this machine: pipeline, API, Dagster, MLflow; Ctrl-C stops everything."""
+    from logster.up import run_everything
+
+    run_everything(_settings(), demo=demo, leave_after_start=once)
+
+
+@app.command()
+def doctor() -> None:
+    """Check Java, JARs, ports, lake and registry, and say what to do."""
+    from logster.doctor import examine
+
+    if not examine(_settings()):
+        raise typer.Exit(1)
+
+
+@models_app.command("train")
+def train_models(
+    data: Annotated[Path, typer.Option(help="folder of labelled telemetry")] = Path("../shared/data"),
+    out: Annotated[Path, typer.Option(help="where weights are put")] = Path("models/models"),
+    platform: Annotated[list[str] | None, typer.Option(help="windows, linux; default both")] = None,
+) -> None:
+    """Train the models on labelled telemetry, evaluate them on what was held out, and write the report."""
+    from models.training import train
+
+    settings = _settings()
+    with _progress() as progress:
+        task = progress.add_task("starting")
+        train(
+            data, out, settings, platforms=tuple(platform or ("windows", "linux")),
+            progress=lambda what: progress.update(task, description=what),
+        )  # fmt: skip
+
+
+@models_app.command("promote")
+def promote_model(name: str, version: str) -> None:
+    """Make a registered version the champion; the one before stays as `previous`."""
+    from models.registry import Registry
+
+    Registry(_settings()).promote(name, version)
+    OUTPUT.print(f"{name} version {version} is champion")
+
+
+@models_app.command("rollback")
+def rollback_model(name: str) -> None:
+    """Make the previous champion champion again."""
+    from models.registry import Registry
+
+    ref = Registry(_settings()).rollback(name)
+    OUTPUT.print(f"{name} version {ref.version} is champion again")
+
+
+def _settings() -> Settings:
+    settings = load_settings()
+    configure_logs(settings)
+    return settings
+
+
+def _check_format(name: str) -> None:
+    from pipelines.formats.registry import formats_by_priority
+
+    known = [each.name for each in formats_by_priority()]
+    if name not in known:
+        raise IngestError(f"no format '{name}'; there are {', '.join(sorted(known))}, and auto")
+
+
+def _progress() -> Progress:
+    quiet = not ERRORS.is_terminal
+    if not quiet:  # log lines would tear the display
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    return Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=ERRORS, transient=True, disable=quiet
+    )  # fmt: skip
+
+
+def _on_stop_signals(stop: threading.Event) -> None:
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _jsonable(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)

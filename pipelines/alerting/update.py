@@ -1,0 +1,92 @@
+"""Bringing the table ``alerts`` up to date after windows were scored, without reading more than they can affect."""
+
+from contextlib import ExitStack
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from pipelines.alerting.analysts import with_analyst_marks
+from pipelines.alerting.build import alert_windows, assemble_alerts
+from pipelines.alerting.positives import positive_windows
+from pipelines.alerting.reach import chains, in_stretches, stretches
+from pipelines.lake import Lake
+
+__all__ = ["update_alerts"]
+
+_WINDOW = ["tenant", "endpoint", "window_start"]
+
+
+def update_alerts(lake: Lake, touched: DataFrame, *, now: datetime) -> int:
+    """Make ``alerts`` what `pipelines.alerting.build.build_alerts` over all scores would give.
+
+    Holds while every window whose scores have changed since the last call is among the touched; more of them do no
+    harm. All is written in one commit, so that a call cut off anywhere is repaired by calling again.
+
+    Args:
+        lake: the tables; reads window_scores, alerts, alert_changes and feedback, writes alerts.
+        touched: windows that were scored, or whose scores were removed: tenant, endpoint, window_start.
+        now: time written to new and changed alerts (UTC).
+
+    Returns:
+        Alerts added, changed or removed.
+    """
+    with ExitStack() as kept:
+        return _update(lake, touched, now, kept)
+
+
+def _update(lake: Lake, touched: DataFrame, now: datetime, kept: ExitStack) -> int:
+    def keep(frame: DataFrame) -> DataFrame:
+        """Hold a frame in memory: later plans start from it, which Spark would else optimise anew and as a whole."""
+        frame = frame.persist()
+        kept.callback(frame.unpersist)
+        return frame
+
+    settings = lake.settings
+    touched = keep(touched.select(*_WINDOW).distinct())
+    start = F.unix_micros("window_start")
+    span = _span(touched, start, start)
+    if span is None:
+        return 0
+    scores, alerts = lake.read("window_scores"), lake.read("alerts")
+    changes, feedback = lake.read("alert_changes"), lake.read("feedback")
+
+    rescored = _between(scores, *span).join(touched, _WINDOW, "left_semi")
+    positive = positive_windows(rescored).select(*_WINDOW).distinct().withColumn("is_positive", F.lit(True))
+    marked_touched = touched.join(positive, _WINDOW, "left").fillna(False, ["is_positive"])
+    linked = keep(chains(marked_touched, alerts, width=settings.window_width, dedup_gap=settings.dedup_gap))
+    if linked.where("is_touched").isEmpty():
+        return 0
+    reach = keep(stretches(linked, settings.lateral_gap))
+    span = _span(reach, F.col("lo"), F.col("hi"))
+    assert span is not None  # a touched chain is a stretch
+
+    first_moment = F.least(F.col("first_seen"), F.col("anchor_start"))
+    nearby = keep(with_analyst_marks(in_stretches(alerts, reach, first_moment), changes, feedback))
+    marked = nearby.drop("level")
+    near_scores = in_stretches(_between(scores, *span), reach, F.col("window_start")).drop("level")
+    windows = keep(alert_windows(near_scores, marked, settings.dedup_gap))
+    rows = keep(assemble_alerts(windows, marked, lateral_gap=settings.lateral_gap, now=now))
+
+    inner = reach.where(F.col("level") <= 1)
+    changed = in_stretches(rows.where("is_changed"), inner, F.col("anchor_start")).drop("level", "is_changed")
+    mortal = nearby.where((F.col("level") == 0) & ~F.col("is_closed") & ~F.col("is_pinned"))
+    gone = mortal.drop("level", "is_closed", "is_pinned").join(rows.select("alert_id"), "alert_id", "left_anti")
+    work = keep(changed.withColumn("is_gone", F.lit(False)).unionByName(gone.withColumn("is_gone", F.lit(True))))
+    n_changed: int = work.count()
+    if n_changed:
+        first, last = span
+        prune = f"t.first_seen BETWEEN timestamp_micros({first}) AND timestamp_micros({last})"
+        lake.merge("alerts", work, prune=prune, delete_when="s.is_gone")
+    return n_changed
+
+
+def _span(rows: DataFrame, first: Column, last: Column) -> tuple[int, int] | None:
+    row = rows.agg(F.min(first), F.max(last)).first()
+    return (row[0], row[1]) if row is not None and row[0] is not None else None
+
+
+def _between(scores: DataFrame, first: int, last: int) -> DataFrame:
+    """Scores of windows that start in [first, last], as plain comparisons, so that Delta skips files."""
+    start = F.col("window_start")
+    return scores.where((start >= F.timestamp_micros(F.lit(first))) & (start <= F.timestamp_micros(F.lit(last))))

@@ -1,0 +1,191 @@
+"""One micro-batch of lines into ``raw``, ``events``, ``quarantine`` and the work list, safe to repeat.
+
+Every step reads what the step before it wrote, so that a batch that was interrupted and comes again with the same
+lines ends in the same tables: ``raw`` first, everything else from ``raw``.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import reduce
+from operator import or_
+
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F
+
+from pipelines.lake import Lake
+from pipelines.normalise.process_keys import process_marks, stale_events, with_process_keys
+from pipelines.normalise.records import events_of, parse_records, quarantine_of, recognise_records
+from pipelines.windows.times import with_pane_start
+from pipelines.windows.window_graphs import windows_of_panes
+
+__all__ = ["BatchCounts", "ingest_batch", "pending_work", "raw_rows"]
+
+# an event made of several records has all of them within moments; a group is looked for this far around its part
+_GROUP_REACH = 10 * 60 * 1_000_000  # microseconds
+# a start tells about events up to this long before it (`pipelines.normalise.process_keys`)
+_MARK_REACH = 60 * 1_000_000
+_DERIVED = (
+    "process_key", "parent_key", "target_key",
+    "command_line", "parent_name", "parent_path", "parent_command_line",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """What one micro-batch did.
+
+    Attributes:
+        n_records: rows in ``raw``.
+        n_events: events that its readable records make up.
+        n_quarantined: rows in ``quarantine``.
+    """
+
+    n_records: int
+    n_events: int
+    n_quarantined: int
+
+
+def raw_rows(lines: DataFrame, *, batch_id: str, received_at: datetime) -> DataFrame:
+    """Turn a source's lines into ``raw`` rows with a ``source_problem`` beside them."""
+    identity = F.concat_ws(
+        "\u0000",
+        "tenant",
+        F.coalesce("endpoint_hint", F.lit("")),
+        F.coalesce(F.col("clock_offset_seconds"), F.lit(0)).cast("string"),
+        "record",
+    )
+    return (
+        recognise_records(lines)
+        .withColumn("received_at", F.lit(received_at).cast("timestamp"))
+        .withColumn("batch_id", F.lit(batch_id))
+        # what a source could not read has no text of its own to be told apart by
+        .withColumn("record_id", F.sha2(F.when(F.col("source_problem").isNull(), identity).otherwise(
+            F.concat_ws("\u0000", identity, "origin")), 256))
+    )  # fmt: skip
+
+
+def ingest_batch(lake: Lake, lines: DataFrame, *, stream_id: str, number: int, received_at: datetime) -> BatchCounts:
+    """Write one micro-batch; the same call again changes nothing.
+
+    Args:
+        lake: where to.
+        lines: a source's lines (`pipelines.sources.files.lines_of_files`).
+        stream_id: names the stream for good; with ``number`` it makes writes idempotent.
+        number: the micro-batch's number in the stream, from 0.
+        received_at: time of reading (UTC); a repeated batch keeps the first one's.
+    """
+    batch_id = f"{stream_id}/{number}"
+    lake.append("raw", raw_rows(lines, batch_id=batch_id, received_at=received_at), app_id=stream_id, version=number)
+    raw = lake.read("raw").where(F.col("batch_id") == batch_id)
+
+    # counted in passing: a count of its own would read everything once more
+    counted: list[Observation] = []
+
+    def watch(part: DataFrame) -> DataFrame:
+        counted.append(Observation())
+        return part.observe(counted[-1], F.count(F.lit(1)).alias("n_records"), F.count("reason").alias("n_quarantined"))
+
+    events = events_of(parse_records(raw), watch=watch).persist()
+    try:
+        n_events, first, last = _bounds(events)
+        seen = [each.get for each in counted]
+        n_quarantined = sum(each["n_quarantined"] for each in seen)
+        counts = BatchCounts(sum(each["n_records"] for each in seen), n_events, n_quarantined)
+        if counts.n_quarantined:
+            lake.append("quarantine", quarantine_of(parse_records(raw)), app_id=stream_id, version=number)
+        if n_events:
+            _write_events(lake, events, first, last, stream_id=stream_id, number=number, batch_id=batch_id)
+    finally:
+        events.unpersist()
+    return counts
+
+
+def _write_events(
+    lake: Lake, events: DataFrame, first: int, last: int, *, stream_id: str, number: int, batch_id: str
+) -> None:
+    near = _since("ts", first - _GROUP_REACH) & ~_since("ts", last + _GROUP_REACH)
+    existing = lake.read("events").where(near)
+    grown = _grown_events(lake, existing, events)
+    has_grown = not grown.isEmpty()
+    fresh = events.join(grown.select("event_id"), "event_id", "left_anti") if has_grown else events
+    whole = fresh.unionByName(grown) if has_grown else events
+
+    marks = process_marks(whole)
+    known = lake.read("process_marks")
+    new_marks = marks.join(known.where(near).select("event_id"), "event_id", "left_anti")
+    lake.append("process_marks", new_marks, app_id=stream_id, version=number)
+    endpoints = events.select("tenant", "endpoint").distinct()
+    known = lake.read("process_marks").join(F.broadcast(endpoints), ["tenant", "endpoint"], "left_semi")
+
+    # the work list comes before what changes events in place: after a crash in between, nothing tells what changed
+    before = existing.join(grown.select("event_id"), "event_id", "left_semi").select(*events.columns)
+    work = pending_work(whole.unionByName(before) if has_grown else whole, lake, batch_id=batch_id)
+    lake.append("pending", work, app_id=stream_id, version=number)
+
+    unseen = with_process_keys(fresh, known).join(existing.select("event_id"), "event_id", "left_anti")
+    lake.append("events", unseen, app_id=stream_id, version=number)
+    if has_grown:
+        lake.merge("events", with_process_keys(grown, known), prune=f"t.ts >= timestamp_micros({first - _GROUP_REACH})")
+    _rekey(lake, marks, known, first - _MARK_REACH, batch_id)
+
+
+def _grown_events(lake: Lake, existing: DataFrame, events: DataFrame) -> DataFrame:
+    """Events that are there already and of which this batch brought further records, made anew from all of them."""
+    there = existing.select("event_id", F.col("record_ids").alias("had"), F.col("ingested_at").alias("since"))
+    partly = (
+        events.join(there, "event_id")
+        .where(F.size(F.array_except("record_ids", "had")) > 0)
+        .select("since", F.explode(F.array_union("record_ids", "had")).alias("record_id"))
+        .distinct()
+    )
+    records = lake.read("raw").join(partly.select("record_id").distinct(), "record_id", "left_semi")
+    if partly.isEmpty():  # the common case must not cost a scan of raw
+        return events.limit(0)
+    return events_of(parse_records(records))
+
+
+def _rekey(lake: Lake, marks: DataFrame, known: DataFrame, since: int, batch_id: str) -> None:
+    """Give events that came before a process's start did the key that they would have had after it."""
+    stale = stale_events(lake.read("events").where(_since("ts", since)), marks)
+    again = with_process_keys(stale, known)
+    before = stale.select("event_id", *[F.col(name).alias(f"_{name}") for name in _DERIVED])
+    differs = reduce(or_, [~F.col(name).eqNullSafe(F.col(f"_{name}")) for name in _DERIVED])
+    changed = again.join(before, "event_id").where(differs).select(*again.columns).persist()
+    try:
+        if not changed.isEmpty():
+            lake.append("pending", pending_work(changed, lake, batch_id=batch_id))
+            lake.merge("events", changed, prune=f"t.ts >= timestamp_micros({since})")
+    finally:
+        changed.unpersist()
+
+
+def pending_work(events: DataFrame, lake: Lake, *, batch_id: str) -> DataFrame:
+    """The panes and windows that events fall into, as rows of ``pending``."""
+    slide, width = lake.settings.window_slide, lake.settings.window_width
+    panes = (
+        with_pane_start(events, slide)
+        .groupBy("tenant", "endpoint", "platform", "pane_start")
+        .agg(F.max("ingested_at").alias("ingested_at"))
+    )
+    newest = panes.groupBy("tenant", "endpoint", "platform").agg(F.max("ingested_at").alias("ingested_at"))
+    windows = windows_of_panes(panes, width=width, slide=slide).join(newest, ["tenant", "endpoint", "platform"])
+    step = F.expr(f"INTERVAL {int(slide.total_seconds())} SECONDS")
+    rows = panes.select(
+        "tenant", "endpoint", "platform", F.lit("pane").alias("kind"), F.col("pane_start").alias("start"),
+        (F.col("pane_start") + step).alias("end"), "ingested_at",
+    ).unionByName(windows.select(
+        "tenant", "endpoint", "platform", F.lit("window").alias("kind"), F.col("window_start").alias("start"),
+        F.col("window_end").alias("end"), "ingested_at",
+    ))  # fmt: skip
+    return rows.withColumn("batch_id", F.lit(batch_id))
+
+
+def _bounds(events: DataFrame) -> tuple[int, int, int]:
+    """Number of events, and their first and last time in microseconds since 1970."""
+    row = events.agg(F.count(F.lit(1)), F.min(F.unix_micros("ts")), F.max(F.unix_micros("ts"))).first()
+    return (row[0], row[1], row[2]) if row is not None and row[0] else (0, 0, 0)
+
+
+def _since(column: str, micros: int) -> Column:
+    # a plain comparison with a literal, so that Delta skips files by their statistics
+    return F.col(column) >= F.timestamp_micros(F.lit(micros))

@@ -1,0 +1,251 @@
+"""Reading landed files as Arrow batches of lines, with everything that can be wrong with a file.
+
+Plain, gzip and zstd are told apart by content. A file is never an exception: what cannot be read becomes a row with a
+``source_problem``, and the lines before it are kept. What the lines mean is left to ``pipelines.formats``.
+"""
+
+import codecs
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import zstandard
+
+__all__ = ["LINES", "FileLimits", "is_binary", "read_lines", "unpacked"]
+
+LINES = pa.schema(
+    [
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("record", pa.string(), nullable=False),
+        pa.field("source_problem", pa.string()),
+    ]
+)
+"""Byte offset of a line in the unpacked file, the line without its end, and why it cannot be read (else null)."""
+
+_CHUNK = 4 << 20
+_SAMPLE = 1 << 16
+_KEPT_OF_LONG_LINE = 1 << 16
+_RATIO_MATTERS_FROM = 64 << 20  # small files may pack very well without being bombs
+_BINARY_SHARE = 0.05
+_TEXT_CONTROLS = b"\t\n\r\x0c\x1b\x1d\x01"  # 0x1d and 0x01 are auditd's
+
+
+@dataclass(frozen=True)
+class FileLimits:
+    """How much a file may be before it is taken for an attack on the reader.
+
+    Attributes:
+        max_record_bytes: longest line.
+        max_file_bytes: most that a file may unpack to.
+        max_compression_ratio: most that a file may unpack to, in multiples of its own size.
+    """
+
+    max_record_bytes: int = 4 << 20
+    max_file_bytes: int = 8 << 30
+    max_compression_ratio: int = 1000
+
+
+class _Problem(Exception):
+    """Reading must stop here; carries the reason."""
+
+
+def read_lines(stream: BinaryIO, *, limits: FileLimits) -> Iterator[pa.RecordBatch]:
+    """Yield the lines of one file as batches of `LINES`; blank lines are no records.
+
+    Args:
+        stream: the file's bytes, from its start.
+        limits: what is too much.
+    """
+    carry, offset = b"", 0
+    skipped = 0  # bytes of an overlong line that were dropped so far
+    problem: str | None = None
+    chunks = _checked(stream, limits)
+    while True:
+        try:
+            chunk = next(chunks, b"")
+        except _Problem as stop:
+            chunk, problem = b"", str(stop)
+        data = carry + chunk
+        end = len(data) if not chunk else data.rfind(b"\n") + 1
+        if end:
+            lines = data[:end].split(b"\n")
+            if data[:end].endswith(b"\n"):
+                lines.pop()
+            yield from _batches(lines, offset, limits.max_record_bytes, skipped)
+            offset += end + skipped
+            skipped = 0
+        carry = data[end:]
+        if len(carry) > limits.max_record_bytes + _KEPT_OF_LONG_LINE:
+            # keep the head only: a 50 MB line must not cost 50 MB times its chunks
+            skipped += len(carry) - (limits.max_record_bytes + 1)
+            carry = carry[: limits.max_record_bytes + 1]
+        if not chunk:
+            break
+    if problem is not None:
+        yield _one(offset, "", problem)
+
+
+def is_binary(sample: bytes) -> bool:
+    """Say whether a file's first bytes are no text: too many control bytes."""
+    if not sample:
+        return False
+    controls = sum(1 for byte in sample if byte < 0x20 and byte not in _TEXT_CONTROLS)
+    return controls / len(sample) > _BINARY_SHARE
+
+
+def unpacked(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield a file's content in chunks; gzip, zstd and plain are told apart by the first bytes.
+
+    Raises:
+        EOFError, zlib.error, zstandard.ZstdError, OSError: the file is truncated or damaged; all that could be
+            unpacked was yielded before.
+    """
+    head = stream.read(4)
+    if head[:2] == b"\x1f\x8b":
+        yield from _gunzip(head, stream)
+    elif head == b"\x28\xb5\x2f\xfd":
+        yield from _unzstd(head, stream)
+    else:
+        chunk = head + stream.read(_SAMPLE)
+        while chunk:
+            yield chunk
+            chunk = stream.read(_CHUNK)
+
+
+def _gunzip(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    # not gzip.GzipFile: it throws away what it unpacked before the damage
+    member = zlib.decompressobj(wbits=31)
+    data = head + stream.read(_SAMPLE)
+    while data:
+        yield member.decompress(data, _CHUNK)
+        if member.eof:
+            data = member.unused_data.lstrip(b"\0") or stream.read(_SAMPLE)  # members may be padded with zeros
+            member = zlib.decompressobj(wbits=31) if data else member
+        else:
+            data = member.unconsumed_tail or stream.read(_SAMPLE)
+    if not member.eof:
+        raise EOFError("gzip data ends early")
+
+
+def _unzstd(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    data = head
+    # 4 KiB at a time: one call cannot be told how much to unpack at most, and zstd packs up to 30,000 times
+    while data or (data := stream.read(4096)):
+        yield frame.decompress(data)
+        data = b""
+        if frame.eof:
+            data = frame.unused_data or stream.read(4096)
+            if not data:
+                return
+            frame = zstandard.ZstdDecompressor().decompressobj()
+    raise EOFError("zstd data ends early")
+
+
+class _Counted:
+    """Counts the packed bytes that were read."""
+
+    def __init__(self, inner: BinaryIO) -> None:
+        self._inner = inner
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        data = bytes(self._inner.read(size))
+        self.count += len(data)
+        return data
+
+
+def _checked(stream: BinaryIO, limits: FileLimits) -> Iterator[bytes]:
+    """Yield the file as UTF-8 chunks.
+
+    Raises:
+        _Problem: the file is binary, damaged, or unpacks to too much.
+    """
+    counted = _Counted(stream)
+    total = 0
+    decode: Callable[[bytes], bytes] | None = None
+    try:
+        for chunk in unpacked(counted):  # type: ignore[arg-type]  # needs no more of a file than read()
+            if not chunk:
+                continue
+            if not total:
+                chunk, decode = _opened(chunk)
+            total += len(chunk)
+            if total > limits.max_file_bytes:
+                raise _Problem(f"file unpacks to more than {limits.max_file_bytes} bytes; stopped there")
+            if total > _RATIO_MATTERS_FROM and total > counted.count * limits.max_compression_ratio:
+                raise _Problem(f"file unpacks to over {limits.max_compression_ratio} times its size; stopped there")
+            yield decode(chunk) if decode else chunk
+    except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
+        raise _Problem(f"file is truncated or damaged after {total} unpacked bytes: {error}") from None
+
+
+def _opened(chunk: bytes) -> tuple[bytes, Callable[[bytes], bytes] | None]:
+    """Take the mark off a file's first bytes and choose how the rest is decoded."""
+    if chunk[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        name = "utf-16-le" if chunk[:2] == b"\xff\xfe" else "utf-16-be"
+        decoder = codecs.getincrementaldecoder(name)("replace")
+        return chunk[2:], lambda part: decoder.decode(part).encode("utf-8", "replace")
+    if chunk[:8] == b"ElfFile\x00":
+        raise _Problem("file is a Windows event log (.evtx), not text")
+    if is_binary(chunk[:_SAMPLE]):
+        raise _Problem("file is binary, not text")
+    return chunk.removeprefix(b"\xef\xbb\xbf"), None
+
+
+def _batches(lines: list[bytes], offset: int, longest: int, skipped: int) -> Iterator[pa.RecordBatch]:
+    """Turn whole lines into one batch; only lines that are wrong are looked at one by one."""
+    raw = pa.array(lines, pa.large_binary())
+    lengths = pc.binary_length(raw)
+    starts = pc.add(pc.cumulative_sum(pc.add(lengths, 1)), pa.scalar(offset + skipped - 1))
+    starts = pc.subtract(starts, lengths)
+    if skipped:
+        starts = pa.concat_arrays([pa.array([offset], pa.int64()), starts.cast(pa.int64())[1:]])
+    try:
+        text = raw.cast(pa.large_string())
+        problems = None
+    except pa.ArrowInvalid:
+        text, problems = _replaced(lines)
+    if (pc.max(lengths).as_py() or 0) > longest:
+        text, problems = _shortened(text, problems, lines, longest, skipped)
+    text = pc.utf8_rtrim(text, "\r")
+    keep = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0)
+    columns = [
+        starts.cast(pa.int64()),
+        text.cast(pa.string()),
+        problems if problems is not None else pa.nulls(len(lines), pa.string()),
+    ]
+    batch = pa.RecordBatch.from_arrays(columns, schema=LINES).filter(keep)
+    if batch.num_rows:
+        yield batch
+
+
+def _replaced(lines: list[bytes]) -> tuple[pa.Array, pa.Array]:
+    text, problems = [], []
+    for line in lines:
+        try:
+            text.append(line.decode())
+            problems.append(None)
+        except UnicodeDecodeError as error:
+            text.append(line.decode(errors="replace"))
+            problems.append(f"not valid UTF-8 at byte {error.start} of the line")
+    return pa.array(text, pa.large_string()), pa.array(problems, pa.string())
+
+
+def _shortened(
+    text: pa.Array, problems: pa.Array | None, lines: list[bytes], longest: int, skipped: int
+) -> tuple[pa.Array, pa.Array]:
+    texts, found = text.to_pylist(), problems.to_pylist() if problems is not None else [None] * len(lines)
+    for index, line in enumerate(lines):
+        if len(line) > longest:
+            size = len(line) + (skipped if index == 0 else 0)
+            texts[index] = line[:_KEPT_OF_LONG_LINE].decode(errors="ignore")
+            found[index] = f"line of {size} bytes is longer than {longest} (LOGSTER_MAX_RECORD_BYTES); kept its start"
+    return pa.array(texts, pa.large_string()), pa.array(found, pa.string())
+
+
+def _one(offset: int, record: str, problem: str) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist([{"offset": offset, "record": record, "source_problem": problem}], schema=LINES)

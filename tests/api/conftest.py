@@ -1,0 +1,88 @@
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+from fastapi import FastAPI
+
+from api.app import create_app
+from pipelines.schemas.tables import table_named
+from pipelines.settings import Settings
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class Client:
+    """Asks the application in this process; an exception that escapes it fails the test."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    def __call__(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://api") as client:
+                return await client.request(method, path, **kwargs)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str, **kwargs: Any) -> httpx.Response:
+        return self("GET", path, **kwargs)
+
+    def ok(self, path: str, **params: Any) -> Any:
+        response = self.get(path, params=params)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+@pytest.fixture
+def api(settings: Settings) -> Client:
+    return Client(create_app(settings))
+
+
+@pytest.fixture
+def write(settings: Settings) -> Callable[..., None]:
+    """Append rows to a table, from its declared schema."""
+
+    def append(name: str, *rows: dict[str, Any]) -> None:
+        schema = table_named(name).schema.remove_metadata()
+        write_deltalake(f"{settings.lake}/{name}", pa.Table.from_pylist(list(rows), schema), mode="append")
+
+    return append
+
+
+@pytest.fixture
+def make_alert() -> Callable[..., dict[str, Any]]:
+    """An alert's row; `minute` is when it was last seen."""
+
+    def make(number: int, minute: int = 0, **columns: Any) -> dict[str, Any]:
+        seen = NOON + timedelta(minutes=minute)
+        return {
+            "alert_id": f"{number:064x}", "tenant": "acme", "endpoint": "web-1", "platform": "linux",
+            "severity": "HIGH", "attack_prob": 0.9, "anchor_start": seen - timedelta(minutes=3),
+            "first_seen": seen - timedelta(minutes=3), "last_seen": seen, "window_count": 1, "model_name": "logster-linux",
+            "model_version": "1", "ttp_techniques": [], "ttp_tactics": [], "ttp_explanations": [],
+            "related_endpoints": [], "contributing_events": [{"event_id": "e1", "weight": 0.5, "summary": "sh ran id"}],
+            "created_at": seen, "updated_at": seen, **columns,
+        }  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def make_score() -> Callable[..., dict[str, Any]]:
+    """A window's score."""
+
+    def make(minute: int = 0, **columns: Any) -> dict[str, Any]:
+        start = NOON + timedelta(minutes=minute)
+        return {
+            "tenant": "acme", "endpoint": "web-1", "platform": "linux", "window_start": start,
+            "window_end": start + timedelta(minutes=3), "model_name": "logster-linux", "model_version": "1",
+            "role": "champion", "attack_prob": 0.1, "verdict": "benign", "contributing_events": [], "n_nodes": 1,
+            "n_edges": 1, "scored_at": start + timedelta(minutes=4), **columns,
+        }  # fmt: skip
+
+    return make

@@ -1,0 +1,73 @@
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from api.app import create_app
+from api.store import Store
+from pipelines.schemas.tables import TABLES
+
+
+def test_fresh_lake_is_healthy_and_empty(api):
+    health = api.ok("/health")
+    assert health["status"] == "ok"
+    assert health["tables"] == [{"table": name, "version": None} for name in TABLES]
+    assert health["alerted"] == {"newest": None, "seconds": None}
+
+
+def test_health_tells_how_far_behind_scores_and_alerts_are(settings, write, make_alert, make_score):
+    write("alerts", make_alert(1, 0), make_alert(2, 5))
+    write("window_scores", make_score(0))
+    write("window_scores", make_score(-10))
+    health = Store(settings).health(now=datetime(2026, 3, 1, 12, 6, tzinfo=UTC))
+    assert health.alerted.seconds == 60
+    assert health.scored.seconds == 120
+    versions = {table.table: table.version for table in health.tables}
+    assert (versions["alerts"], versions["window_scores"], versions["events"]) == (0, 1, None)
+
+
+def test_unreadable_lake_is_503_everywhere(api, settings, write, make_alert):
+    write("alerts", make_alert(1))
+    assert api.get("/health").status_code == 200
+    for commit in Path(settings.lake, "alerts", "_delta_log").glob("*.json"):
+        commit.write_text("not a commit")
+    broken = type(api)(create_app(settings))
+    for path in ("/health", "/alerts", "/endpoints", f"/alerts/{1:064x}"):
+        response = broken.get(path)
+        assert response.status_code == 503, path
+        assert "alerts" in response.json()["detail"]
+    assert "logster_lake_readable 0.0" in broken.get("/metrics").text
+
+
+def test_lake_whose_files_are_gone_is_503_not_500(api, settings, write, make_alert):
+    write("alerts", make_alert(1))
+    for file in Path(settings.lake, "alerts").glob("*.parquet"):
+        file.unlink()
+    assert api.get("/alerts").status_code == 503
+
+
+def test_removed_lake_reads_as_empty_after_a_while(api, settings, write, make_alert, monkeypatch):
+    write("alerts", make_alert(1))
+    assert len(api.ok("/alerts")["alerts"]) == 1
+    shutil.rmtree(settings.lake)
+    monkeypatch.setattr("api.snapshots._REOPEN_SECONDS", 0)
+    assert api.ok("/alerts")["alerts"] == []
+
+
+def test_metrics_count_requests_by_route_and_alerts_by_status(api, write, make_alert):
+    write("alerts", make_alert(1), make_alert(2), make_alert(3, severity="CRITICAL"))
+    api("PATCH", f"/alerts/{1:064x}", json={"actor": "ann", "status": "acknowledged"})
+    api.get("/alerts/unknown")
+    api.get("/wp-admin")
+    text = api.get("/metrics").text
+    assert 'logster_alerts{severity="HIGH",status="open"} 1.0' in text
+    assert 'logster_alerts{severity="HIGH",status="acknowledged"} 1.0' in text
+    assert 'logster_alerts{severity="CRITICAL",status="open"} 1.0' in text
+    assert 'logster_http_requests_total{method="GET",route="/alerts/{alert_id}",status="404"} 1.0' in text
+    assert "wp-admin" not in text
+    assert "logster_lake_readable 1.0" in text
+
+
+def test_docs_and_description_are_there(api):
+    assert api.get("/docs").status_code == 200
+    paths = api.ok("/openapi.json")["paths"]
+    assert {"/alerts", "/alerts/{alert_id}", "/feedback", "/endpoints", "/health", "/metrics"} == set(paths)

@@ -20,7 +20,12 @@ from pipelines.sources.ingest import files_under, ingest_file
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Threat detection that lives in the lakehouse.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Threat detection that lives in the lakehouse.",
+)
 models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, register and promote models.")
 app.add_typer(models_app, name="models")
 

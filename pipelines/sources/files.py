@@ -22,6 +22,7 @@ __all__ = ["AUTO_FORMAT", "DEFAULT_TENANT", "landing_folder", "lines_of_files", 
 DEFAULT_TENANT = "default"
 AUTO_FORMAT = "auto"
 _FILE_COLUMNS = ("path", "length")
+_BINARY_FILE = "path STRING, modificationTime TIMESTAMP, length LONG, content BINARY"
 
 
 def landing_folder(tenant: str, record_format: str, endpoint: str | None, clock_offset_seconds: int | None) -> str:
@@ -37,7 +38,8 @@ def landing_folder(tenant: str, record_format: str, endpoint: str | None, clock_
 def stream_files(spark: SparkSession, settings: Settings) -> DataFrame:
     """Stream the paths of files as they land, oldest first; their content is not read here."""
     return (
-        spark.readStream.format("binaryFile")
+        spark.readStream.schema(_BINARY_FILE)
+        .format("binaryFile")
         .option("recursiveFileLookup", "true")
         .option("maxFilesPerTrigger", settings.max_files_per_trigger)
         .load(settings.landing_path)

@@ -48,20 +48,14 @@ class Landed:
 
 
 def files_under(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files, and for folders the files below them, hidden ones left out.
-
-    Raises:
-        IngestError: a path is not there.
-    """
+    """Yield files, and for folders the files below them, hidden ones left out; a path that is not there as it is."""
     for path in paths:
         if path.is_dir():
             yield from sorted(
                 file for file in path.rglob("*") if file.is_file() and not file.name.startswith((".", "_"))
             )
-        elif path.exists():
-            yield path
         else:
-            raise IngestError(f"{path}: no such file")
+            yield path
 
 
 def ingest_file(

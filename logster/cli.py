@@ -5,18 +5,21 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import structlog
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from logster.display import ERRORS, OUTPUT, alerts_table, ledger_table
-from pipelines.errors import IngestError, LogsterError
+from logster.display import ERRORS, OUTPUT, alerts_table, ledger_table, plain
+from pipelines.errors import IngestError, LogsterError, QueryError
 from pipelines.logs import configure_logs
 from pipelines.settings import Settings, load_settings
 from pipelines.sources.files import AUTO_FORMAT, DEFAULT_TENANT
 from pipelines.sources.ingest import files_under, ingest_file
+
+if TYPE_CHECKING:
+    from pipelines.detection import Scorer
 
 __all__ = ["app", "main"]
 
@@ -37,10 +40,19 @@ def main() -> None:
     try:
         app()
     except LogsterError as error:
-        ERRORS.print(f"[bold red]logster:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if load_settings().log_level == "DEBUG":
+            raise
+        first_line = next(iter(str(error).strip().splitlines()), "")
+        _fail(f"unexpected {type(error).__name__}: {first_line} (LOGSTER_LOG_LEVEL=DEBUG shows where)")
+
+
+def _fail(message: str) -> NoReturn:
+    ERRORS.print("[bold red]logster:[/]", plain(" ".join(message.split())), highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 @app.command()
@@ -91,13 +103,18 @@ def run(
 ) -> None:
     """Run the pipeline: landing zone to events, windows, scores and alerts."""
     settings = _settings()
-    from logster.runtime import champion_scorer, opened_lake
+    from logster.background import in_background
+    from logster.runtime import opened_lake, stream_listeners
     from pipelines.ledger import read_ledger
     from pipelines.stream import StreamDriver
 
-    scorer = champion_scorer(settings)
-    with _progress() as progress, opened_lake(settings, app_name="logster") as lake:
-        driver = StreamDriver(lake, scorer, new_checkpoint=new_checkpoint)
+    scorer = in_background("models", _champion_scorer, settings)  # takes as long as Spark's start
+    with (
+        _progress() as progress,
+        opened_lake(settings, app_name="logster") as lake,
+        stream_listeners(settings) as listeners,
+    ):
+        driver = StreamDriver(lake, scorer.result(), new_checkpoint=new_checkpoint, listeners=listeners)
         task = progress.add_task("starting")
         driver.progress.listeners.append(
             lambda now: progress.update(
@@ -126,9 +143,11 @@ def alerts(
     limit: Annotated[int, typer.Option(min=1, help="so many at most")] = 50,
 ) -> None:
     """Show the alert queue, newest first."""
-    from logster.queue import newest_alerts
+    from logster.queue import check_lake, newest_alerts
 
-    rows = newest_alerts(_settings(), tenant=tenant, limit=limit)
+    settings = _settings()
+    check_lake(settings)
+    rows = newest_alerts(settings, tenant=tenant, limit=limit)
     if as_json:
         for row in rows:
             sys.stdout.write(json.dumps(row, default=_jsonable) + "\n")
@@ -145,25 +164,30 @@ def sql(
     """Run one DuckDB query with every table of the lake as a view."""
     import duckdb
 
-    from logster.queue import query_table
+    from logster.queue import check_lake, query_table
     from pipelines.lake_reader import connect
 
+    settings = _settings()
+    check_lake(settings)
     text = sys.stdin.read() if query == "-" else query
     try:
-        result = connect(_settings()).sql(text)
+        result = connect(settings).sql(text)
+        if result is not None:
+            OUTPUT.print(query_table(result))
     except duckdb.Error as error:
-        raise LogsterError(str(error)) from None
-    if result is not None:
-        OUTPUT.print(query_table(result))
+        raise QueryError(str(error)) from None
 
 
 @app.command()
 def ledger() -> None:
     """Check that every received record is accounted for."""
+    from logster.queue import check_lake
     from logster.runtime import opened_lake
     from pipelines.ledger import read_ledger
 
-    with _progress() as progress, opened_lake(_settings(), app_name="logster-ledger") as lake:
+    settings = _settings()
+    check_lake(settings)
+    with _progress() as progress, opened_lake(settings, app_name="logster-ledger") as lake:
         progress.add_task("reading the tables")
         found = read_ledger(lake)
     OUTPUT.print(ledger_table(found))
@@ -178,12 +202,15 @@ def score(
     last: Annotated[datetime, typer.Option("--to", help="end of window starts (UTC), not in it")],
 ) -> None:
     """Score history anew with one model, beside the scores that are there; raises no alerts."""
+    from logster.queue import check_lake
     from logster.runtime import opened_lake
+
+    settings = _settings()
+    check_lake(settings)
     from models.registry import Registry
     from models.scoring import score_windows
     from pipelines.detection import rescore
 
-    settings = _settings()
     registry = Registry(settings)
     registry.seed_if_empty()
     ref = registry.resolve(model)
@@ -224,17 +251,50 @@ def train_models(
     data: Annotated[Path, typer.Option(help="folder of labelled telemetry")] = Path("../shared/data"),
     out: Annotated[Path, typer.Option(help="where weights are put")] = Path("models/models"),
     platform: Annotated[list[str] | None, typer.Option(help="windows, linux; default both")] = None,
+    lake: Annotated[Path | None, typer.Option(help="training lake; default: beside the lake")] = None,
+    reuse_lake: Annotated[bool, typer.Option("--reuse-lake", help="take the windows of an earlier training")] = False,
+    report: Annotated[Path, typer.Option(help="where the report is put")] = Path("docs/evaluation"),
 ) -> None:
     """Train the models on labelled telemetry, evaluate them on what was held out, and write the report."""
+    from logster.model_tables import evaluation_tables
     from models.training import train
 
     settings = _settings()
     with _progress() as progress:
         task = progress.add_task("starting")
-        train(
-            data, out, settings, platforms=tuple(platform or ("windows", "linux")),
+        evaluations = train(
+            data, out, settings, platforms=tuple(platform or ("windows", "linux")), lake=lake, reuse_lake=reuse_lake,
+            report=report, progress=lambda what: progress.update(task, description=what),
+        )  # fmt: skip
+    for evaluation in evaluations:
+        for table in evaluation_tables(evaluation):
+            OUTPUT.print(table)
+
+
+@models_app.command("evaluate")
+def evaluate_model(
+    model: Annotated[str, typer.Argument(help="NAME@ALIAS or NAME/VERSION, e.g. logster-linux@champion")],
+    data: Annotated[Path, typer.Option(help="folder of labelled telemetry")] = Path("../shared/data"),
+    lake: Annotated[Path | None, typer.Option(help="training lake; default: beside the lake")] = None,
+) -> None:
+    """Judge a registered model by the captures that no training sees."""
+    from logster.model_tables import evaluation_tables
+    from models.registry import Registry
+    from models.training import evaluate
+    from models.weights import load_model
+
+    settings = _settings()
+    registry = Registry(settings)
+    registry.seed_if_empty()
+    ref = registry.resolve(model)
+    with _progress() as progress:
+        task = progress.add_task("starting")
+        evaluation = evaluate(
+            load_model(Path(ref.path), digest=ref.digest), data, settings, lake=lake,
             progress=lambda what: progress.update(task, description=what),
         )  # fmt: skip
+    for table in evaluation_tables(evaluation):
+        OUTPUT.print(table)
 
 
 @models_app.command("promote")
@@ -253,6 +313,12 @@ def rollback_model(name: str) -> None:
 
     ref = Registry(_settings()).rollback(name)
     OUTPUT.print(f"{name} version {ref.version} is champion again")
+
+
+def _champion_scorer(settings: Settings) -> "Scorer":
+    from models.champions import champion_scorer
+
+    return champion_scorer(settings)
 
 
 def _settings() -> Settings:
@@ -285,7 +351,7 @@ def _on_stop_signals(stop: threading.Event) -> None:
         signal.signal(number, lambda *_: stop.set())
 
 
-def _jsonable(value: Any) -> str:
+def _jsonable(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value)

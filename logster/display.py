@@ -1,20 +1,31 @@
-"""What commands show on a terminal: tables of alerts, the ledger, and progress."""
+"""What commands show: tables of alerts, of addresses, of the ledger."""
 
+import os
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.ledger import Ledger
+from pipelines.settings import Settings
 
-__all__ = ["ERRORS", "OUTPUT", "alerts_table", "ledger_table"]
+__all__ = ["ERRORS", "OUTPUT", "address_table", "alerts_table", "ledger_table", "plain"]
 
-OUTPUT = Console()
+# a file or a pipe has no width; a table that is cut to 80 columns there can be neither read nor searched
+_UNBOUND = 1_000_000
+OUTPUT = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNBOUND)
 ERRORS = Console(stderr=True)
 
 _COLOURS = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow"}
+
+
+def plain(text: str) -> str:
+    """Text from outside as it is: brackets are no markup, and control characters do not reach the terminal."""
+    return escape("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text))
 
 
 def alerts_table(alerts: Iterable[Mapping[str, Any]], *, title: str = "Alerts, newest first") -> Table:
@@ -28,12 +39,12 @@ def alerts_table(alerts: Iterable[Mapping[str, Any]], *, title: str = "Alerts, n
         table.add_row(
             f"[{_COLOURS[alert['severity']]}]{alert['severity']}[/]",
             f"{alert['attack_prob']:.2f}",
-            alert["tenant"],
-            alert["endpoint"],
+            plain(alert["tenant"]),
+            plain(alert["endpoint"]),
             f"{first:%Y-%m-%d %H:%M}" if isinstance(first, datetime) else str(first),
             f"{(last - first).total_seconds() / 60:.0f}",
-            ", ".join(alert["related_endpoints"] or []),
-            str(events[0]["summary"]) if events else "",
+            plain(", ".join(alert["related_endpoints"] or [])),
+            plain(str(events[0]["summary"])) if events else "",
         )
     return table
 
@@ -51,4 +62,21 @@ def ledger_table(ledger: Ledger) -> Table:
     ):
         table.add_row(name, f"{value:,}")
     table.add_row("balances", "[green]yes[/]" if ledger.balances else "[bold red]NO[/]")
+    return table
+
+
+def address_table(settings: Settings, states: Mapping[str, str]) -> Table:
+    """Where everything is, and whether it is up."""
+    api = f"http://{settings.api_host}:{settings.api_port}"
+    has_own_mlflow = settings.tracking_uri.startswith("sqlite:///")
+    mlflow = f"http://127.0.0.1:{settings.mlflow_port}" if has_own_mlflow else settings.tracking_uri
+    table = Table(title="Addresses", title_justify="left", show_header=False)
+    for name, what, address in (
+        ("API", "API, documentation", f"{api}/docs"),
+        ("API", "API, alerts", f"{api}/alerts"),
+        ("Dagster", "Dagster", f"http://127.0.0.1:{settings.dagster_port}"),
+        ("MLflow", "MLflow", mlflow),
+    ):
+        table.add_row(what, address, states[name])
+    table.add_row("lake", settings.lake, "")
     return table

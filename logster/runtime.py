@@ -1,19 +1,19 @@
-"""Putting the parts together for a command: session, lake, scorer."""
+"""Putting the parts together for a command: Spark and the lake; and taking Java down again."""
 
+import logging
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from pathlib import Path
 
-from pyspark.sql import DataFrame
+from pyspark import SparkContext
 
-from models.registry import Registry
-from models.scoring import score_windows
-from pipelines.detection import Scorer
 from pipelines.lake import Lake
 from pipelines.session import start_session
 from pipelines.settings import Settings
+from pipelines.stream import StreamListener
 
-__all__ = ["champion_scorer", "opened_lake"]
+__all__ = ["end_java", "opened_lake", "stream_listeners"]
 
 
 @contextmanager
@@ -26,17 +26,36 @@ def opened_lake(settings: Settings, *, app_name: str) -> Iterator[Lake]:
         session.stop()
 
 
-def champion_scorer(settings: Settings) -> Scorer:
-    """The scorer by the registry's champions; an empty registry is seeded with the shipped weights first.
+@contextmanager
+def stream_listeners(settings: Settings) -> Iterator[list[StreamListener]]:
+    """Those who are told of a stream's steps: Dagster, where there is a Dagster home beside the lake."""
+    if "://" in settings.lake or not (Path(settings.lake_path).parent / "dagster_home" / "dagster.yaml").exists():
+        yield []
+        return
+    from assets.reporting import reporting  # Dagster takes seconds to load
 
-    Raises:
-        ModelError: a champion's weights cannot be used.
+    with reporting(settings) as reporter:
+        yield [reporter]
+
+
+def end_java(*, patience_seconds: float = 10.0) -> None:
+    """End the Java that this process started, which a stopped session leaves running until the process ends.
+
+    The last thing that a process does: no session can be started after it.
     """
-    registry = Registry(settings)
-    registry.seed_if_empty()
-    refs = registry.champions()
-
-    def score(graphs: DataFrame, scored_at: datetime) -> DataFrame:
-        return score_windows(graphs, refs, scored_at=scored_at)
-
-    return score
+    gateway = SparkContext._gateway
+    java: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
+    if java is None:
+        return
+    # what still waits for an answer of Java's gets none, which is no news now; py4j would log it to the root logger
+    logging.disable(logging.ERROR)
+    updates = getattr(SparkContext._active_spark_context, "_accumulatorServer", None)
+    if updates is not None:
+        updates.handle_error = lambda *_: None
+    if java.stdin:
+        java.stdin.close()  # what Java waits for
+    try:
+        java.wait(patience_seconds)
+    except subprocess.TimeoutExpired:
+        java.kill()
+        java.wait()

@@ -16,7 +16,16 @@ from pathlib import Path
 
 from pipelines.errors import ModelError
 
-__all__ = ["SPLIT_SEED", "USED_LABELS", "Capture", "LabelledWindow", "Split", "read_captures", "read_labels", "split_of"]
+__all__ = [
+    "SPLIT_SEED",
+    "USED_LABELS",
+    "Capture",
+    "LabelledWindow",
+    "Split",
+    "read_captures",
+    "read_labels",
+    "split_of",
+]
 
 USED_LABELS = {"attack": 1.0, "normal": 1.0, "benign": 1.0, "quiet": 0.5}
 """Labels that teach and judge, and how much a window of each counts; the rest are neither way."""

@@ -34,7 +34,7 @@ __all__ = ["Example", "TrainingSet", "build_training_lake", "read_examples"]
 
 Progress = Callable[[str], None]
 
-_BYTES_A_JOB = 30_000_000  # of compressed captures; a job's shuffle then fits a small heap
+_BYTES_A_JOB = 12_000_000  # of compressed captures; a job then fits a heap of 3 GB
 _READ_AT = datetime(2026, 1, 1, tzinfo=UTC)  # the same telemetry must give the same tables, whenever it is read
 _TASKS = 8
 
@@ -110,7 +110,9 @@ def read_examples(settings: Settings, captures: Sequence[Capture], platform: str
         pc.is_in(rows.column("label"), pa.array(list(USED_LABELS))),
         pc.is_in(rows.column("tenant"), pa.array(list(by_tenant))),
     )
-    rows = rows.filter(keep).sort_by([("tenant", "ascending"), ("endpoint", "ascending"), ("window_start", "ascending")])
+    rows = rows.filter(keep).sort_by(
+        [("tenant", "ascending"), ("endpoint", "ascending"), ("window_start", "ascending")]
+    )
     examples, content = [], hashlib.sha256()
     for batch in rows.to_batches(max_chunksize=256):
         labels = batch.column("label").to_pylist()
@@ -178,7 +180,10 @@ def _land(source: Path, landing: Path, capture: Capture) -> None:
     if capture.layout != "evtx-json":
         shutil.copyfile(source, folder / source.name)
         return
-    with gzip.open(source, "rt", encoding="utf-8") as lines, gzip.open(folder / source.name, "wt", encoding="utf-8") as out:
+    with (
+        gzip.open(source, "rt", encoding="utf-8") as lines,
+        gzip.open(folder / source.name, "wt", encoding="utf-8") as out,
+    ):
         for line in lines:
             out.write(json.dumps(_flattened(json.loads(line)["Event"])) + "\n")
 

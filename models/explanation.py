@@ -83,7 +83,9 @@ def contributions(
     best = sorted((event for event, weight in weights.items() if weight > 0), key=lambda e: (-weights[e], e))
     labels = dict(zip(graph.node_ids, graph.node_labels, strict=True))
     return [
-        Contribution(event, weights[event], summary_of(graph, labels, [int(tensors.edge_order[e]) for e in edges_of[event]]))
+        Contribution(
+            event, weights[event], summary_of(graph, labels, [int(tensors.edge_order[e]) for e in edges_of[event]])
+        )
         for event in best[:MAX_CONTRIBUTIONS]
     ]
 

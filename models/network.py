@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from models.tensors import GraphBatch
 from pipelines.schemas.graphs import EDGE_TYPES, NODE_TYPES
 
-__all__ = ["GraphAttention", "NetworkConfig", "WindowGAT"]
+__all__ = ["USUAL_WORDS", "GraphAttention", "NetworkConfig", "WindowGAT"]
 
 _FREQUENCIES = (1.0, 2.0, 4.0, 8.0, 16.0)  # periods of an edge's time, in windows
 _TIME_FEATURES = 2 * len(_FREQUENCIES) + 5
+USUAL_WORDS = 32  # distinct words of a window whose evidence is taken as it is; of more, less
 _GAP_SCALE = 1_000.0  # log(1 + gap) tells milliseconds from seconds from minutes
 
 
@@ -29,6 +30,8 @@ class NetworkConfig:
         hidden: width of a node between layers, all heads together.
         edge_dim: width of an edge's features.
         sees_edges: False cuts all messages, for the comparison in the evaluation.
+        attention_readout: nodes are also gathered by a learnt attention over the whole window, one share a head.
+        word_evidence: each word also speaks for itself, once a window, past the graph.
     """
 
     n_words: int
@@ -42,6 +45,8 @@ class NetworkConfig:
     n_node_types: int = len(NODE_TYPES) + 1
     n_edge_types: int = len(EDGE_TYPES) + 1
     sees_edges: bool = True
+    attention_readout: bool = False
+    word_evidence: bool = False
 
 
 class GraphAttention(nn.Module):
@@ -79,7 +84,7 @@ class GraphAttention(nn.Module):
 
 
 class WindowGAT(nn.Module):
-    """Three residual attention layers over a window's nodes, read out by mean and maximum.
+    """Three residual attention layers over a window's nodes, read out by mean, maximum and attention.
 
     Shape:
         logits: (n_windows, n_classes), class 1 is attack.
@@ -103,9 +108,15 @@ class WindowGAT(nn.Module):
         )
         self.norm_out = nn.LayerNorm(hidden)
         self.dropout = nn.Dropout(config.dropout)
+        width = (3 if config.attention_readout else 2) * hidden
         self.head = nn.Sequential(
-            nn.Linear(2 * hidden, hidden), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(hidden, config.n_classes)
+            nn.Linear(width, hidden), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(hidden, config.n_classes)
         )
+        if config.attention_readout:
+            self.notice = nn.Linear(hidden, config.heads)
+        if config.word_evidence:
+            self.evidence = nn.Embedding(config.n_words, config.n_classes)
+            nn.init.zeros_(self.evidence.weight)
 
     def forward(self, batch: GraphBatch, edge_gate: Tensor | None = None, node_gate: Tensor | None = None) -> Tensor:
         """Score windows.
@@ -128,9 +139,39 @@ class WindowGAT(nn.Module):
                 nodes = nodes + self.dropout(nn.functional.elu(gathered))
         else:
             for norm, layer in zip(self.norms, self.layers, strict=True):
-                nodes = nodes + self.dropout(nn.functional.elu(layer.from_source(norm(nodes))))
-        logits: Tensor = self.head(_readout(self.norm_out(nodes), batch.window, batch.n_windows))
-        return logits
+                alone: Tensor = layer.from_source(norm(nodes))  # type: ignore[operator]  # a ModuleList forgets its type
+                nodes = nodes + self.dropout(nn.functional.elu(alone))
+        nodes = self.norm_out(nodes)
+        parts = [_mean_and_maximum(nodes, batch.window, batch.n_windows)]
+        if self.config.attention_readout:
+            parts.append(self._noticed(nodes, batch.window, batch.n_windows))
+        logits: Tensor = self.head(torch.cat(parts, dim=-1))
+        return logits + self._word_evidence(batch, node_gate) if self.config.word_evidence else logits
+
+    def _noticed(self, nodes: Tensor, window: Tensor, n_windows: int) -> Tensor:
+        """Nodes gathered by a learnt attention over each window: (n_windows, hidden)."""
+        noticed: Tensor = self.notice(nodes)
+        share = _softmax_per_target(noticed, window, n_windows)
+        weighted = nodes.view(len(nodes), self.config.heads, -1) * share.unsqueeze(-1)
+        return nodes.new_zeros(n_windows, nodes.shape[1]).index_add(0, window, weighted.flatten(1))
+
+    def _word_evidence(self, batch: GraphBatch, node_gate: Tensor | None) -> Tensor:
+        """What a window's distinct words say by themselves: (n_windows, n_classes).
+
+        A gate on a node counts for its share of the nodes that have the word, so that an explanation can tell them apart.
+        """
+        owner = torch.repeat_interleave(torch.arange(len(batch.node_n_words)), batch.node_n_words)
+        key = batch.window.index_select(0, owner) * self.config.n_words + batch.node_words
+        distinct, place = torch.unique(key, return_inverse=True)
+        n_nodes = torch.bincount(place, minlength=len(distinct)).to(self.evidence.weight.dtype)
+        gate = n_nodes.new_ones(len(owner)) if node_gate is None else node_gate.index_select(0, owner)
+        there = torch.zeros_like(n_nodes).index_add(0, place, gate) / n_nodes
+        window = distinct.div(self.config.n_words, rounding_mode="floor")
+        said = self.evidence(distinct % self.config.n_words) * there.unsqueeze(-1)
+        total = said.new_zeros(batch.n_windows, self.config.n_classes).index_add(0, window, said)
+        n_words = torch.bincount(window, minlength=batch.n_windows).clamp(min=1).to(total.dtype)
+        evidence: Tensor = total / (n_words / USUAL_WORDS).sqrt().unsqueeze(-1)
+        return evidence
 
     def _bag(self, words: Tensor, n_words: Tensor) -> Tensor:
         """Sum of the words' embeddings over the root of their number: (len(n_words), word_dim)."""
@@ -140,7 +181,9 @@ class WindowGAT(nn.Module):
 
     def _edges(self, batch: GraphBatch) -> Tensor:
         """Features of each edge, forwards then backwards: (2 * n_edges, edge_dim)."""
-        detail = self.edge_detail(self._bag(batch.detail_words, batch.detail_n_words)).index_select(0, batch.edge_detail)
+        detail = self.edge_detail(self._bag(batch.detail_words, batch.detail_n_words)).index_select(
+            0, batch.edge_detail
+        )
         angles = batch.edge_time.unsqueeze(-1) * batch.edge_time.new_tensor(_FREQUENCIES) * torch.pi
         gaps = torch.stack([batch.src_gap, batch.dst_gap], dim=-1)
         scale = torch.log1p(gaps.new_tensor(_GAP_SCALE))
@@ -166,7 +209,7 @@ def _softmax_per_target(score: Tensor, dst: Tensor, n_nodes: int) -> Tensor:
     return raised / total.index_select(0, dst)
 
 
-def _readout(nodes: Tensor, window: Tensor, n_windows: int) -> Tensor:
+def _mean_and_maximum(nodes: Tensor, window: Tensor, n_windows: int) -> Tensor:
     """Mean and maximum over each window's nodes, zeros where it has none: (n_windows, 2 * hidden)."""
     width = nodes.shape[1]
     count = torch.bincount(window, minlength=n_windows).to(nodes.dtype).clamp(min=1)

@@ -106,7 +106,9 @@ class Registry:
             else:
                 version = self.client.get_model_version(name, found["version"])
         except MlflowException as error:
-            raise ModelError(f"there is no model {uri} in {self._settings.tracking_uri}: {_first_line(error)}") from None
+            raise ModelError(
+                f"there is no model {uri} in {self._settings.tracking_uri}: {_first_line(error)}"
+            ) from None
         return self._ref(version)
 
     def champions(self) -> dict[str, ModelRef]:
@@ -270,7 +272,11 @@ def _write_artefact(folder: Path, weights: Path, model: LoadedModel, run_id: str
         },
     )  # fmt: skip
     described.add_flavor(
-        "python_function", loader_module="logster_loader", data=_WEIGHTS, code="code", env={"virtualenv": "python_env.yaml"}
+        "python_function",
+        loader_module="logster_loader",
+        data=_WEIGHTS,
+        code="code",
+        env={"virtualenv": "python_env.yaml"},
     )
     described.add_flavor("logster", weights=_WEIGHTS, platform=model.platform, card=dict(model.card))
     (folder / "requirements.txt").write_text("logster\n")

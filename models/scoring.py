@@ -131,9 +131,7 @@ def _score_pass(model: LoadedModel, part: Sequence[tuple[WindowGraph, GraphTenso
         )
 
 
-def _explained(
-    model: LoadedModel, part: Sequence[tuple[WindowGraph, GraphTensors]]
-) -> Iterator[list[Contribution]]:
+def _explained(model: LoadedModel, part: Sequence[tuple[WindowGraph, GraphTensors]]) -> Iterator[list[Contribution]]:
     if not part:
         return
     batch = collate([tensors for _, tensors in part], dtype=_PRECISION)

@@ -68,7 +68,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b\d\d?:\d\d(?::\d\d(?:\.\d+)?)?\b"), "<time>"),
 )  # fmt: skip
 _URL = re.compile(r"\b(https?|ftp|ldaps?|tcp|ws)://([^\s/\"'<>:]+|\[[^\]]+\])(?::(\d+))?(/[^\s\"'<>|;)]*)?")
-_ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::(\d{1,5}))?(?![\w.]*\d)|(?<![\w:])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?![\w:])")
+_ADDRESS = re.compile(
+    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::(\d{1,5}))?(?![\w.]*\d)|(?<![\w:])[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?![\w:])"
+)
 _CHUNK = re.compile(r"[^\s\"'`,;(){}\[\]|&=+!*^?\u0000]+")
 _HEX = re.compile(r"^(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{8,}|(?:\\x[0-9a-f]{2})+)$")
 _NUMBER = re.compile(r"^[-+]?[\d.,:%]*\d[\d.,:%]*(?:k|kb|m|mb|g|gb|s|ms|h|d)?$")
@@ -125,8 +127,15 @@ def unnamed(tokens: tuple[str, ...], names: frozenset[str]) -> tuple[str, ...]:
             out.append(f"dir:{'/'.join(NAME if folder in names else folder for folder in word.split('/'))}")
         else:
             is_name = word in names or word.partition(".")[0] in names
-            out.append(f"{field}:{NAME}" if is_name else token)
+            out.append(f"{field}:{NAME if is_name else _unnamed_parts(word, names)}")
     return tuple(out)
+
+
+def _unnamed_parts(word: str, names: frozenset[str]) -> str:
+    """A word such as ``/user:ada`` without the name in it."""
+    if ":" not in word:
+        return word
+    return ":".join(NAME if part in names else part for part in word.split(":"))
 
 
 def _process(text: str) -> Iterator[str]:

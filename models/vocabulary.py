@@ -57,6 +57,7 @@ class Vocabulary:
         self._words: dict[str, int] = {}
 
     def __len__(self) -> int:
+        """Number of words, shapes included."""
         return len(self.hashes)
 
     @classmethod

@@ -13,17 +13,23 @@ from pyspark.sql import functions as F
 
 from pipelines.alerting.update import update_alerts
 from pipelines.lake import Lake
+from pipelines.lineage import settled
 from pipelines.windows.panes import build_panes
 from pipelines.windows.times import with_pane_start
 from pipelines.windows.window_graphs import build_window_graphs, panes_of_windows, windows_of_panes
 
-__all__ = ["DetectionCounts", "Scorer", "detect_due", "rebuild", "rescore"]
+__all__ = [
+    "DetectionCounts", "Scorer", "detect_due", "rebuild", "rebuild_alerts", "rebuild_graphs", "rebuild_scores", "rescore",
+]  # fmt: skip
 
 Scorer = Callable[[DataFrame, datetime], DataFrame]
 """Takes window graphs and the time of scoring (UTC), gives ``window_scores`` rows."""
 
 _PANE = ["tenant", "endpoint", "platform", "pane_start"]
 _WINDOW = ["tenant", "endpoint", "platform", "window_start"]
+# a window that comes to the same again keeps its row, and with it when it was scored
+_OUTCOME_DIFFERS = "NOT (" + " AND ".join(f"t.{name} <=> s.{name}" for name in (
+    "role", "attack_prob", "verdict", "contributing_events", "n_nodes", "n_edges")) + ")"  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,45 +64,84 @@ def detect_due(lake: Lake, score: Scorer, *, now: datetime, close_all: bool = Fa
         else (F.col("end") <= F.lit(now - settings.allowed_lateness))
         | (F.col("ingested_at") <= F.lit(now - settings.idle_timeout))
     )
-    work = lake.read("pending").where(due).persist()
-    try:
-        panes = _keys(work, "pane", "pane_start").persist()
+    work = settled(lake.read("pending").where(due).select("tenant", "endpoint", "platform", "kind", "start").distinct())
+    n_panes, n_windows = work.agg(
+        F.count_if(F.col("kind") == "pane"), F.count_if(F.col("kind") == "window")
+    ).collect()[0]  # fmt: skip
+    if n_panes:
+        _replace_panes(lake, _keys(work, "pane", "pane_start"))
+    if n_windows:
         windows = _keys(work, "window", "window_start").withColumn(
             "window_end", F.col("window_start") + _interval(settings.window_width.total_seconds())
-        ).persist()  # fmt: skip
-        n_panes, n_windows = panes.count(), windows.count()
-        if n_panes:
-            _replace_panes(lake, panes)
-        if n_windows:
-            _replace_windows(lake, windows, score, now)
-        if n_panes or n_windows:
-            lake.delta("pending").delete(due)
-        panes.unpersist()
-        windows.unpersist()
-        return DetectionCounts(n_panes, n_windows)
-    finally:
-        work.unpersist()
-
-
-def rebuild(lake: Lake, score: Scorer, *, first: datetime, last: datetime, now: datetime) -> DetectionCounts:
-    """Build and score anew all windows that start in [first, last), from ``events``; the batch driver's whole job."""
-    settings = lake.settings
-    reach = settings.window_width - settings.window_slide
-    events = lake.read("events").where((F.col("ts") >= F.lit(first - reach)) & (F.col("ts") < F.lit(last + reach)))
-    panes = with_pane_start(events, settings.window_slide).select(*_PANE).distinct().persist()
-    in_range = (F.col("window_start") >= F.lit(first)) & (F.col("window_start") < F.lit(last))
-    windows = windows_of_panes(panes, width=settings.window_width, slide=settings.window_slide).where(in_range)
-    # windows that stand there but have no events any more must go, too
-    stale = lake.read("window_graphs").where(in_range).select(*_WINDOW, "window_end")
-    windows = windows.select(*_WINDOW, "window_end").unionByName(stale).distinct().persist()
-    n_panes, n_windows = panes.count(), windows.count()
-    if n_windows:
-        needed = panes_of_windows(windows, width=settings.window_width, slide=settings.window_slide)
-        _replace_panes(lake, needed.select(*_PANE).distinct())
-        _replace_windows(lake, windows, score, now)
-    panes.unpersist()
-    windows.unpersist()
+        )
+        _replace_graphs(lake, windows)
+        _replace_scores(lake, windows, score, now)
+        update_alerts(lake, windows.select(*_WINDOW), now=now)
+    if n_panes or n_windows:
+        lake.delta("pending").delete(due)
     return DetectionCounts(n_panes, n_windows)
+
+
+def rebuild(lake: Lake, score: Scorer, *, first: datetime, last: datetime, now: datetime) -> int:
+    """Build and score anew all windows that start in [first, last), from ``events``; the batch driver's whole job.
+
+    Returns:
+        Number of windows.
+    """
+    n_windows = rebuild_graphs(lake, first=first, last=last)
+    rebuild_scores(lake, score, first=first, last=last, now=now)
+    rebuild_alerts(lake, first=first, last=last, now=now)
+    return n_windows
+
+
+def rebuild_graphs(lake: Lake, *, first: datetime, last: datetime) -> int:
+    """Build panes and graphs anew of all windows that start in [first, last); windows without events go.
+
+    Returns:
+        Number of windows that have events.
+    """
+    settings = lake.settings
+    width, slide = settings.window_width, settings.window_slide
+    reach = width - slide
+    events = lake.read("events").where((F.col("ts") >= F.lit(first - reach)) & (F.col("ts") < F.lit(last + reach)))
+    panes = with_pane_start(events, slide).select(*_PANE).distinct()
+    windows = windows_of_panes(panes, width=width, slide=slide).where(_starts_in(first, last))
+    stale = lake.read("window_graphs").where(_starts_in(first, last)).select(*_WINDOW, "window_end")
+    windows = settled(windows.select(*_WINDOW, "window_end").unionByName(stale).distinct())
+    if not windows.isEmpty():
+        _replace_panes(lake, panes_of_windows(windows, width=width, slide=slide).select(*_PANE).distinct())
+        _replace_graphs(lake, windows)
+    return int(lake.read("window_graphs").where(_starts_in(first, last)).count())
+
+
+def rebuild_scores(lake: Lake, score: Scorer, *, first: datetime, last: datetime, now: datetime) -> int:
+    """Score anew all stored windows that start in [first, last); scores of windows that are gone go, too.
+
+    Returns:
+        Number of windows.
+    """
+    graphs = lake.read("window_graphs").where(_starts_in(first, last)).select(*_WINDOW)
+    scored = lake.read("window_scores").where(_starts_in(first, last)).select(*_WINDOW)
+    windows = settled(graphs.unionByName(scored).distinct())
+    _replace_scores(lake, windows, score, now)
+    return int(lake.read("window_graphs").where(_starts_in(first, last)).count())
+
+
+def rebuild_alerts(lake: Lake, *, first: datetime, last: datetime, now: datetime) -> int:
+    """Bring the alerts up to date with the scores of all windows that start in [first, last).
+
+    Returns:
+        Alerts added, changed or removed.
+    """
+    scored = lake.read("window_scores").where(_starts_in(first, last)).select(*_WINDOW)
+    # windows of alerts whose scores are gone must be looked at as well
+    slide = _interval(lake.settings.window_slide.total_seconds())
+    alerts = lake.read("alerts").where((F.col("first_seen") < F.lit(last)) & (F.col("last_seen") > F.lit(first)))
+    starts = F.explode(
+        F.sequence(F.least("first_seen", "anchor_start"), F.greatest("last_seen", "anchor_start"), slide)
+    )
+    alerted = alerts.select("tenant", "endpoint", "platform", starts.alias("window_start"))
+    return update_alerts(lake, scored.unionByName(alerted.where(_starts_in(first, last))), now=now)
 
 
 def rescore(lake: Lake, score: Scorer, *, first: datetime, last: datetime, now: datetime) -> int:
@@ -105,17 +150,18 @@ def rescore(lake: Lake, score: Scorer, *, first: datetime, last: datetime, now: 
     Returns:
         Number of windows in the span.
     """
-    graphs = lake.read("window_graphs").where(
-        (F.col("window_start") >= F.lit(first)) & (F.col("window_start") < F.lit(last))
-    )
+    scores = settled(score(lake.read("window_graphs").where(_starts_in(first, last)), now))
     # a champion's own rows of the same version must keep their role: they are what raised the alerts
-    lake.merge("window_scores", score(graphs, now), update_when="t.role <> 'champion'")
-    return graphs.count()
+    lake.merge("window_scores", scores, update_when="t.role <> 'champion'")
+    return int(scores.count())
 
 
 def _keys(work: DataFrame, kind: str, start: str) -> DataFrame:
-    rows = work.where(F.col("kind") == kind)
-    return rows.select("tenant", "endpoint", "platform", F.col("start").alias(start)).distinct()
+    return work.where(F.col("kind") == kind).select("tenant", "endpoint", "platform", F.col("start").alias(start))
+
+
+def _starts_in(first: datetime, last: datetime) -> Column:
+    return (F.col("window_start") >= F.lit(first)) & (F.col("window_start") < F.lit(last))
 
 
 def _replace_panes(lake: Lake, panes: DataFrame) -> None:
@@ -125,12 +171,12 @@ def _replace_panes(lake: Lake, panes: DataFrame) -> None:
         return
     first, last = span
     events = with_pane_start(_within(lake.read("events"), "ts", first, last + _micros(slide.total_seconds())), slide)
-    events = events.join(F.broadcast(panes), _PANE, "left_semi").drop("pane_start")
-    built = panes.join(build_panes(events, slide=slide), _PANE, "left")
+    events = settled(events.join(F.broadcast(panes), _PANE, "left_semi").drop("pane_start"))
+    built = settled(panes.join(build_panes(events, slide=slide), _PANE, "left"))
     lake.merge("panes", built, delete_when="s.n_events IS NULL", prune=_pruned("pane_start", first, last))
 
 
-def _replace_windows(lake: Lake, windows: DataFrame, score: Scorer, now: datetime) -> None:
+def _replace_graphs(lake: Lake, windows: DataFrame) -> None:
     width, slide = lake.settings.window_width, lake.settings.window_slide
     span = _span(windows, "window_start")
     if span is None:
@@ -138,22 +184,28 @@ def _replace_windows(lake: Lake, windows: DataFrame, score: Scorer, now: datetim
     first, last = span
     needed = panes_of_windows(windows, width=width, slide=slide).select(*_PANE).distinct()
     panes = _within(lake.read("panes"), "pane_start", first, last + _micros(width.total_seconds()))
-    panes = panes.join(F.broadcast(needed), _PANE, "left_semi")
-    graphs = build_window_graphs(panes, width=width, slide=slide)
-    graphs = graphs.join(F.broadcast(windows.select(*_WINDOW)), _WINDOW, "left_semi")
-    built = windows.select(*_WINDOW).join(graphs, _WINDOW, "left")
+    panes = settled(panes.join(F.broadcast(needed), _PANE, "left_semi"))
+    keys = windows.select(*_WINDOW)
+    built = settled(keys.join(build_window_graphs(panes, width=width, slide=slide), _WINDOW, "left"))
     prune = _pruned("window_start", first, last)
     lake.merge("window_graphs", built, delete_when="s.n_events IS NULL", prune=prune)
 
+
+def _replace_scores(lake: Lake, windows: DataFrame, score: Scorer, now: datetime) -> None:
+    span = _span(windows, "window_start")
+    if span is None:
+        return
+    first, last = span
+    keys = windows.select(*_WINDOW)
+    prune = _pruned("window_start", first, last)
     stored = _within(lake.read("window_graphs"), "window_start", first, last + 1)
-    stored = stored.join(F.broadcast(windows.select(*_WINDOW)), _WINDOW, "left_semi")
-    lake.merge("window_scores", score(stored, now), prune=prune)
-    gone = windows.select(*_WINDOW).join(stored.select(*_WINDOW), _WINDOW, "left_anti")
+    stored = settled(stored.join(F.broadcast(keys), _WINDOW, "left_semi"))
+    lake.merge("window_scores", settled(score(stored, now)), prune=prune, update_when=_OUTCOME_DIFFERS)
+    gone = settled(keys.join(stored.select(*_WINDOW), _WINDOW, "left_anti"))
     if not gone.isEmpty():
         match = " AND ".join(f"t.{key} <=> s.{key}" for key in _WINDOW)
         scores = lake.delta("window_scores").alias("t")
         scores.merge(gone.alias("s"), f"{prune} AND {match}").whenMatchedDelete().execute()
-    update_alerts(lake, windows.select(*_WINDOW), now=now)
 
 
 def _span(rows: DataFrame, column: str) -> tuple[int, int] | None:

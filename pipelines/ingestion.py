@@ -9,10 +9,11 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.lake import Lake
+from pipelines.lineage import settled
 from pipelines.normalise.process_keys import process_marks, stale_events, with_process_keys
 from pipelines.normalise.records import events_of, parse_records, quarantine_of, recognise_records
 from pipelines.windows.times import with_pane_start
@@ -78,26 +79,20 @@ def ingest_batch(lake: Lake, lines: DataFrame, *, stream_id: str, number: int, r
     lake.append("raw", raw_rows(lines, batch_id=batch_id, received_at=received_at), app_id=stream_id, version=number)
     raw = lake.read("raw").where(F.col("batch_id") == batch_id)
 
-    # counted in passing: a count of its own would read everything once more
-    counted: list[Observation] = []
-
-    def watch(part: DataFrame) -> DataFrame:
-        counted.append(Observation())
-        return part.observe(counted[-1], F.count(F.lit(1)).alias("n_records"), F.count("reason").alias("n_quarantined"))
-
-    events = events_of(parse_records(raw), watch=watch).persist()
-    try:
-        n_events, first, last = _bounds(events)
-        seen = [each.get for each in counted]
-        n_quarantined = sum(each["n_quarantined"] for each in seen)
-        counts = BatchCounts(sum(each["n_records"] for each in seen), n_events, n_quarantined)
-        if counts.n_quarantined:
-            lake.append("quarantine", quarantine_of(parse_records(raw)), app_id=stream_id, version=number)
-        if n_events:
-            _write_events(lake, events, first, last, stream_id=stream_id, number=number, batch_id=batch_id)
-    finally:
-        events.unpersist()
-    return counts
+    # the text of a record that was read is in its fields; carrying it along would double what the next steps hold
+    is_refused = F.col("reason").isNotNull()
+    parsed = settled(parse_records(raw).withColumn("record", F.when(is_refused, F.col("record")).otherwise("")))
+    n_records, n_quarantined = parsed.agg(F.count(F.lit(1)), F.count("reason")).collect()[0]
+    if n_quarantined:
+        lake.append("quarantine", quarantine_of(parsed), app_id=stream_id, version=number)
+    if n_quarantined == n_records:
+        return BatchCounts(n_records, 0, n_quarantined)
+    events = settled(events_of(parsed))
+    n_events, first, last = _bounds(events)
+    if not n_events:
+        return BatchCounts(n_records, 0, n_quarantined)
+    _write_events(lake, events, first, last, stream_id=stream_id, number=number, batch_id=batch_id)
+    return BatchCounts(n_records, n_events, n_quarantined)
 
 
 def _write_events(
@@ -105,58 +100,74 @@ def _write_events(
 ) -> None:
     near = _since("ts", first - _GROUP_REACH) & ~_since("ts", last + _GROUP_REACH)
     existing = lake.read("events").where(near)
-    grown = _grown_events(lake, existing, events)
-    has_grown = not grown.isEmpty()
-    fresh = events.join(grown.select("event_id"), "event_id", "left_anti") if has_grown else events
-    whole = fresh.unionByName(grown) if has_grown else events
+    there = settled(existing.join(F.broadcast(events.select("event_id")), "event_id", "left_semi"))
+    grown = _grown_events(lake, there, events)
+    fresh, whole = events, events
+    if grown is not None:
+        fresh = events.join(grown.select("event_id"), "event_id", "left_anti")
+        whole = fresh.unionByName(grown)
 
-    marks = process_marks(whole)
-    known = lake.read("process_marks")
-    new_marks = marks.join(known.where(near).select("event_id"), "event_id", "left_anti")
+    marks = settled(process_marks(whole))
+    if grown is not None:
+        marks = settled(marks.unionByName(_replace_marks(lake, grown)))
+    new_marks = marks.join(lake.read("process_marks").where(near).select("event_id"), "event_id", "left_anti")
     lake.append("process_marks", new_marks, app_id=stream_id, version=number)
     endpoints = events.select("tenant", "endpoint").distinct()
-    known = lake.read("process_marks").join(F.broadcast(endpoints), ["tenant", "endpoint"], "left_semi")
+    known = settled(lake.read("process_marks").join(F.broadcast(endpoints), ["tenant", "endpoint"], "left_semi"))
 
     # the work list comes before what changes events in place: after a crash in between, nothing tells what changed
-    before = existing.join(grown.select("event_id"), "event_id", "left_semi").select(*events.columns)
-    work = pending_work(whole.unionByName(before) if has_grown else whole, lake, batch_id=batch_id)
-    lake.append("pending", work, app_id=stream_id, version=number)
+    touched = whole
+    if grown is not None:
+        before = there.join(grown.select("event_id"), "event_id", "left_semi").select(*events.columns)
+        touched = whole.unionByName(before)
+    lake.append("pending", pending_work(touched, lake, batch_id=batch_id), app_id=stream_id, version=number)
 
-    unseen = with_process_keys(fresh, known).join(existing.select("event_id"), "event_id", "left_anti")
-    lake.append("events", unseen, app_id=stream_id, version=number)
-    if has_grown:
-        lake.merge("events", with_process_keys(grown, known), prune=f"t.ts >= timestamp_micros({first - _GROUP_REACH})")
+    unseen = fresh.join(there.select("event_id"), "event_id", "left_anti")
+    lake.append("events", with_process_keys(unseen, known), app_id=stream_id, version=number)
+    if grown is not None:
+        prune = f"t.ts >= timestamp_micros({first - _GROUP_REACH})"
+        lake.merge("events", settled(with_process_keys(grown, known)), prune=prune)
     _rekey(lake, marks, known, first - _MARK_REACH, batch_id)
 
 
-def _grown_events(lake: Lake, existing: DataFrame, events: DataFrame) -> DataFrame:
+def _replace_marks(lake: Lake, grown: DataFrame) -> DataFrame:
+    """Bring the marks of grown events up to date, and give those that stood there before."""
+    ids = grown.select("event_id")
+    before = settled(lake.read("process_marks").join(ids, "event_id", "left_semi"))
+    now = settled(ids.join(process_marks(grown), "event_id", "left"))
+    lake.merge("process_marks", now, delete_when="s.mark IS NULL")
+    return before
+
+
+def _grown_events(lake: Lake, there: DataFrame, events: DataFrame) -> DataFrame | None:
     """Events that are there already and of which this batch brought further records, made anew from all of them."""
-    there = existing.select("event_id", F.col("record_ids").alias("had"), F.col("ingested_at").alias("since"))
-    partly = (
-        events.join(there, "event_id")
+    known = there.select("event_id", F.col("record_ids").alias("had"))
+    partly = settled(
+        events.join(known, "event_id")
         .where(F.size(F.array_except("record_ids", "had")) > 0)
-        .select("since", F.explode(F.array_union("record_ids", "had")).alias("record_id"))
+        .select(F.explode(F.array_union("record_ids", "had")).alias("record_id"))
         .distinct()
     )
-    records = lake.read("raw").join(partly.select("record_id").distinct(), "record_id", "left_semi")
     if partly.isEmpty():  # the common case must not cost a scan of raw
-        return events.limit(0)
-    return events_of(parse_records(records))
+        return None
+    records = lake.read("raw").join(F.broadcast(partly), "record_id", "left_semi")
+    return settled(events_of(parse_records(records)))
 
 
 def _rekey(lake: Lake, marks: DataFrame, known: DataFrame, since: int, batch_id: str) -> None:
     """Give events that came before a process's start did the key that they would have had after it."""
-    stale = stale_events(lake.read("events").where(_since("ts", since)), marks)
+    if marks.isEmpty():
+        return
+    stale = settled(stale_events(lake.read("events").where(_since("ts", since)), marks))
+    if stale.isEmpty():
+        return
     again = with_process_keys(stale, known)
     before = stale.select("event_id", *[F.col(name).alias(f"_{name}") for name in _DERIVED])
     differs = reduce(or_, [~F.col(name).eqNullSafe(F.col(f"_{name}")) for name in _DERIVED])
-    changed = again.join(before, "event_id").where(differs).select(*again.columns).persist()
-    try:
-        if not changed.isEmpty():
-            lake.append("pending", pending_work(changed, lake, batch_id=batch_id))
-            lake.merge("events", changed, prune=f"t.ts >= timestamp_micros({since})")
-    finally:
-        changed.unpersist()
+    changed = settled(again.join(before, "event_id").where(differs).select(*again.columns))
+    if not changed.isEmpty():
+        lake.append("pending", pending_work(changed, lake, batch_id=batch_id))
+        lake.merge("events", changed, prune=f"t.ts >= timestamp_micros({since})")
 
 
 def pending_work(events: DataFrame, lake: Lake, *, batch_id: str) -> DataFrame:

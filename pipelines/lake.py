@@ -26,9 +26,11 @@ def spark_schema(table: Table) -> StructType:
 def conform(frame: DataFrame, table: Table) -> DataFrame:
     """Bring a frame to the declared columns, order and types; columns it lacks become null."""
     have = set(frame.columns)
-    return frame.select(
+    # as text: a cast made in Python is several calls into Java, for each of some forty columns
+    return frame.selectExpr(
         *[
-            (F.col(field.name) if field.name in have else F.lit(None)).cast(field.dataType).alias(field.name)
+            f"CAST({f'`{field.name}`' if field.name in have else 'NULL'} AS {field.dataType.simpleString()}) "
+            f"AS `{field.name}`"
             for field in spark_schema(table).fields
         ]
     )
@@ -43,7 +45,7 @@ class Lake:
 
     def path(self, name: str) -> str:
         """Path or URI of a table."""
-        return f"{self.settings.lake.rstrip('/')}/{table_named(name).name}"
+        return f"{self.settings.lake_path}/{table_named(name).name}"
 
     def create_tables(self) -> None:
         """Create every table that is not there yet.

@@ -15,7 +15,7 @@ __all__ = ["connect", "delta_table", "table_uri"]
 
 def table_uri(settings: Settings, name: str) -> str:
     """Path or URI of a table."""
-    return f"{settings.lake.rstrip('/')}/{table_named(name).name}"
+    return f"{settings.lake_path}/{table_named(name).name}"
 
 
 def delta_table(settings: Settings, name: str) -> DeltaTable | None:

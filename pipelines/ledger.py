@@ -56,4 +56,5 @@ def read_ledger(lake: Lake) -> Ledger:
         .first()
     )
     assert row is not None  # an aggregate without groups always has its row
-    return Ledger(*row, n_events=events.count())
+    n_raw, n_in_events, n_in_quarantine, n_missing, n_in_both = row
+    return Ledger(n_raw, n_in_events, n_in_quarantine, n_missing, n_in_both, n_events=events.count())

@@ -1,23 +1,22 @@
 """The Spark session: one place for Java, JARs, Delta and the settings that make small commits fast."""
 
+import atexit
 import os
 import sys
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from pipelines.errors import SessionError
+from pipelines.jars import jar_conf, note_jars
 from pipelines.java import find_java_home
 from pipelines.settings import Settings
 
-__all__ = ["JARS", "start_session"]
-
-JARS = ("io.delta:delta-spark_4.2_2.13:4.4.0", "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0")
-# Spark ships these; a second copy only slows the start and risks a clash
-_EXCLUDES = (
-    "org.apache.hadoop:hadoop-client-api", "org.apache.hadoop:hadoop-client-runtime", "org.slf4j:slf4j-api",
-    "org.apache.logging.log4j:log4j-api", "org.apache.logging.log4j:log4j-core",
-)  # fmt: skip
+__all__ = ["start_session"]
 
 _SESSION_CONF = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -36,6 +35,11 @@ _SESSION_CONF = {
     "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.streaming.stopTimeout": "60s",
+    # frames that were settled go when Java collects them; half an hour of micro-batches would fill the disk
+    "spark.cleaner.periodicGC.interval": "3min",
+    # where in Python a column was made costs a walk up the stack for each of thousands of expressions
+    "spark.sql.dataFrameQueryContext.enabled": "false",
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.ui.enabled": "false",
 }
@@ -51,28 +55,60 @@ def start_session(
     """
     # workers must be this interpreter: the machine's python3 has no pyarrow
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    builder = SparkSession.builder.appName(app_name)
+    conf = {"spark.app.name": app_name, **_SESSION_CONF}
+    builder = SparkSession.builder
     if settings.spark_remote:
         builder = builder.remote(settings.spark_remote)
     else:
         os.environ["JAVA_HOME"] = str(find_java_home(settings.java_home))
-        builder = (
-            builder.master(settings.spark_master or "local[*]")
-            .config("spark.driver.memory", settings.spark_driver_memory)
-            .config("spark.driver.host", "127.0.0.1")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.jars.packages", ",".join(JARS))
-            .config("spark.jars.excludes", ",".join(_EXCLUDES))
-        )
-    for key, value in {**_SESSION_CONF, **(overrides or {})}.items():
+        conf |= {
+            "spark.master": settings.spark_master or "local[*]",
+            "spark.driver.memory": settings.spark_driver_memory,
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            # no table is ever put there, but Spark makes the folder, by default where it was started
+            "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / f"logster-warehouse-{os.getuid()}"),
+            **jar_conf(),
+        }
+    conf |= overrides or {}
+    for key, value in conf.items():
         builder = builder.config(key, value)
+    said = ""
     try:
+        if not settings.spark_remote:
+            said = _start_java(conf)
         session = builder.getOrCreate()
         if not settings.spark_remote:
             session.sparkContext.setLogLevel("ERROR")
+            note_jars(session)
     except Exception as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SessionError(
-            f"Spark did not start: {first_line}; `logster doctor` checks Java, JARs and the network"
+            f"Spark did not start: {first_line}; `logster doctor` checks Java, JARs and the network{said}"
         ) from error
     return session
+
+
+def _start_java(conf: Mapping[str, str]) -> str:
+    """Start Java with its errors going to a file: forty lines of notes would tear a terminal's display.
+
+    Returns:
+        Where it writes, as the tail of a message; empty where Java runs already.
+    """
+    if SparkContext._gateway is not None:
+        return ""
+    number, name = tempfile.mkstemp(prefix="logster-java-", suffix=".log")
+    gateway_conf = SparkConf(loadDefaults=False)
+    for key, value in conf.items():
+        gateway_conf.set(key, value)
+    try:
+        # in a session of its own: a terminal's Ctrl-C would reach Python's workers in the middle of a batch
+        gateway = launch_gateway(gateway_conf, popen_kwargs={"stderr": number, "start_new_session": True})
+    except Exception:
+        sys.stderr.write(Path(name).read_text(errors="replace")[-2000:])
+        raise
+    finally:
+        os.close(number)
+    atexit.register(Path(name).unlink, missing_ok=True)
+    SparkContext._ensure_initialized(gateway=gateway)
+    return f" (Java wrote to {name})"

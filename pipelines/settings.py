@@ -4,16 +4,18 @@ Left out on purpose: what changes a result of the model (layers, seeds, tokens) 
 logged with the run.
 """
 
+import sys
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.errors import SettingsError
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["Settings", "load_settings", "settings_table", "variable_of"]
 
 _MINUTE = timedelta(minutes=1)
 
@@ -79,14 +81,19 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def lake_path(self) -> str:
+        """Lake, absolute path or URI without a slash at its end; Spark takes a relative one for something else."""
+        return _absolute(self.lake)
+
+    @property
     def landing_path(self) -> str:
-        """Landing zone, path or URI."""
-        return self.landing or f"{self.lake.rstrip('/')}/_landing"
+        """Landing zone, absolute path or URI."""
+        return _absolute(self.landing or f"{self.lake.rstrip('/')}/_landing")
 
     @property
     def checkpoint_path(self) -> str:
-        """Root of the streaming checkpoints, path or URI."""
-        return self.checkpoints or f"{self.lake.rstrip('/')}/_checkpoints"
+        """Root of the streaming checkpoints, absolute path or URI."""
+        return _absolute(self.checkpoints or f"{self.lake.rstrip('/')}/_checkpoints")
 
     @property
     def tracking_uri(self) -> str:
@@ -95,6 +102,10 @@ class Settings(BaseSettings):
             return self.mlflow_tracking_uri
         parent = Path.cwd() if "://" in self.lake else Path(self.lake).resolve().parent
         return f"sqlite:///{parent / 'mlflow.db'}"
+
+
+def _absolute(place: str) -> str:
+    return place.rstrip("/") if "://" in place else str(Path(place).absolute())
 
 
 @lru_cache(maxsize=1)
@@ -112,3 +123,27 @@ def load_settings() -> Settings:
             for problem in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from None
+
+
+def variable_of(name: str) -> str:
+    """Environment variable of a field."""
+    alias = Settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"{Settings.model_config['env_prefix']}{name.upper()}"
+
+
+def settings_table() -> str:
+    """All settings as a table in Markdown: variable, default, meaning."""
+    rows = [
+        f"| `{variable_of(name)}` | {_as_written(field.default)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | default | meaning |", "| --- | --- | --- |", *rows])
+
+
+def _as_written(value: Any) -> str:  # noqa: ANN401 - a default may be of any type
+    """A default as it would be written in the environment; a time span in ISO 8601."""
+    return "" if value is None else f"`{TypeAdapter(type(value)).dump_python(value, mode='json')}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_table() + "\n")

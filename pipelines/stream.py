@@ -4,17 +4,17 @@ One process at a time writes a lake: a lock beside the checkpoint says so. A che
 one checkpoint; a mismatch is refused, since going on would drop or double records without a word.
 """
 
-import fcntl
 import json
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 from pyspark.sql import DataFrame
@@ -24,9 +24,10 @@ from pipelines.detection import DetectionCounts, Scorer, detect_due
 from pipelines.errors import CheckpointError, LogsterError
 from pipelines.ingestion import BatchCounts, ingest_batch
 from pipelines.lake import Lake
+from pipelines.locks import detecting, owning
 from pipelines.sources.files import lines_of_files, stream_files
 
-__all__ = ["Progress", "StreamDriver"]
+__all__ = ["Progress", "StreamDriver", "StreamListener"]
 
 _LOG = structlog.get_logger("logster.stream")
 _IDENTITY = "logster.json"
@@ -51,6 +52,23 @@ class Progress:
             listener(self)
 
 
+class StreamListener(Protocol):
+    """Is told of every step that was written; must not raise.
+
+    ``at`` is the time (UTC) that the step's rows carry: `ingested_at` of events, `scored_at` of scores.
+    """
+
+    def ingested(self, number: int, counts: BatchCounts, *, at: datetime) -> None:
+        """A micro-batch is in the tables."""
+
+    def detected(self, counts: DetectionCounts, *, at: datetime) -> None:
+        """A round of detection that had something to do is in the tables."""
+
+
+class _Stopping(Exception):
+    """A batch came after the stop; it is repeated at the next start."""
+
+
 class StreamDriver:
     """Runs ingestion and detection on one lake.
 
@@ -59,6 +77,7 @@ class StreamDriver:
         score: the scorer.
         clock: wall clock (UTC), to be replaced in tests.
         new_checkpoint: forget what was read and read the landing zone from the start.
+        listeners: told of every step that was written.
     """
 
     def __init__(
@@ -68,26 +87,36 @@ class StreamDriver:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_checkpoint: bool = False,
+        listeners: Sequence[StreamListener] = (),
     ) -> None:
         self.lake = lake
         self.progress = Progress()
         self._score = score
         self._clock = clock
         self._new_checkpoint = new_checkpoint
+        self._listeners = listeners
+        self._is_stopping = False
         self._writing = threading.Lock()
         self._arrived = threading.Event()
 
-    def run_once(self) -> None:
-        """Handle everything that has landed, close every window, and return."""
+    def run_once(self, *, close_all: bool = True) -> None:
+        """Handle everything that has landed, and return.
+
+        Args:
+            close_all: score every window, also those that more events may still fall into.
+        """
         with self._owned() as stream_id:
             query = self._start(stream_id, once=True)
             query.awaitTermination()
             self._raise_failure(query)
-            self._detect(close_all=True)
+            self._detect(close_all=close_all)
             self.progress.now_doing("done")
 
     def run(self, stop: threading.Event) -> None:
-        """Handle what lands until ``stop`` is set; windows are scored as they close."""
+        """Handle what lands until ``stop`` is set; windows are scored as they close.
+
+        A batch or round in flight at the stop is finished first.
+        """
         with self._owned() as stream_id:
             query = self._start(stream_id, once=False)
             try:
@@ -99,7 +128,15 @@ class StreamDriver:
                     self._wait(stop)
                 self._raise_failure(query)
             finally:
-                query.stop()
+                self._stop(query)
+
+    def _stop(self, query: StreamingQuery) -> None:
+        # an interrupt in the middle of a batch ends in a trace of Java's; one that comes now is turned away in Python
+        self._is_stopping = True
+        self.progress.now_doing("finishing the batch in flight")
+        with self._writing:
+            pass
+        query.stop()
 
     def _wait(self, stop: threading.Event) -> None:
         deadline = time.monotonic() + self.lake.settings.trigger.total_seconds()
@@ -123,14 +160,18 @@ class StreamDriver:
 
     def _ingest(self, files: DataFrame, number: int, stream_id: str) -> None:
         with self._writing:
+            if self._is_stopping:
+                raise _Stopping(f"batch {number} waits for the next start")
             self.progress.now_doing(f"reading batch {number}")
             self._mark_started()
             lines = lines_of_files(
                 files, self.lake.settings, n_tasks=files.sparkSession.sparkContext.defaultParallelism
             )
-            started = time.monotonic()
-            counts = ingest_batch(self.lake, lines, stream_id=stream_id, number=number, received_at=self._clock())
+            started, now = time.monotonic(), self._clock()
+            counts = ingest_batch(self.lake, lines, stream_id=stream_id, number=number, received_at=now)
             self._count(number, counts, time.monotonic() - started)
+            for listener in self._listeners:
+                listener.ingested(number, counts, at=now)
         self._arrived.set()
 
     def _count(self, number: int, counts: BatchCounts, seconds: float) -> None:
@@ -146,16 +187,18 @@ class StreamDriver:
         )  # fmt: skip
 
     def _detect(self, *, close_all: bool) -> DetectionCounts:
-        with self._writing:
+        with self._writing, detecting(self.lake.settings):
             if close_all:
                 self.progress.now_doing("building and scoring windows")
-            started = time.monotonic()
-            counts = detect_due(self.lake, self._score, now=self._clock(), close_all=close_all)
+            started, now = time.monotonic(), self._clock()
+            counts = detect_due(self.lake, self._score, now=now, close_all=close_all)
             if counts.n_windows:
                 self.progress.n_windows += counts.n_windows
                 self.progress.now_doing("scored windows")
                 seconds = round(time.monotonic() - started, 1)
                 _LOG.info("windows scored", panes=counts.n_panes, windows=counts.n_windows, seconds=seconds)
+                for listener in self._listeners:
+                    listener.detected(counts, at=now)
             return counts
 
     @staticmethod
@@ -172,19 +215,8 @@ class StreamDriver:
             CheckpointError: another process writes this lake, or the checkpoint is not this lake's.
         """
         root = self.lake.settings.checkpoint_path
-        if "://" in root:  # object stores know no locks; the platform must run one instance
-            yield self._identity(None)
-            return
-        folder = Path(root)
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise CheckpointError(
-                    f"another logster writes {self.lake.settings.lake} (lock {folder / 'lock'}); stop it first"
-                ) from None
-            yield self._identity(folder)
+        with owning(self.lake.settings, self.lake.spark):
+            yield self._identity(None if "://" in root else Path(root))
 
     def _identity(self, folder: Path | None) -> str:
         """Check that checkpoint and lake belong together; a new pair is wed here."""

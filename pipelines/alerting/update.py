@@ -1,6 +1,5 @@
 """Bringing the table ``alerts`` up to date after windows were scored, without reading more than they can affect."""
 
-from contextlib import ExitStack
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
@@ -11,6 +10,7 @@ from pipelines.alerting.build import alert_windows, assemble_alerts
 from pipelines.alerting.positives import positive_windows
 from pipelines.alerting.reach import chains, in_stretches, stretches
 from pipelines.lake import Lake
+from pipelines.lineage import settled
 
 __all__ = ["update_alerts"]
 
@@ -31,19 +31,8 @@ def update_alerts(lake: Lake, touched: DataFrame, *, now: datetime) -> int:
     Returns:
         Alerts added, changed or removed.
     """
-    with ExitStack() as kept:
-        return _update(lake, touched, now, kept)
-
-
-def _update(lake: Lake, touched: DataFrame, now: datetime, kept: ExitStack) -> int:
-    def keep(frame: DataFrame) -> DataFrame:
-        """Hold a frame in memory: later plans start from it, which Spark would else optimise anew and as a whole."""
-        frame = frame.persist()
-        kept.callback(frame.unpersist)
-        return frame
-
     settings = lake.settings
-    touched = keep(touched.select(*_WINDOW).distinct())
+    touched = settled(touched.select(*_WINDOW).distinct())
     start = F.unix_micros("window_start")
     span = _span(touched, start, start)
     if span is None:
@@ -54,25 +43,25 @@ def _update(lake: Lake, touched: DataFrame, now: datetime, kept: ExitStack) -> i
     rescored = _between(scores, *span).join(touched, _WINDOW, "left_semi")
     positive = positive_windows(rescored).select(*_WINDOW).distinct().withColumn("is_positive", F.lit(True))
     marked_touched = touched.join(positive, _WINDOW, "left").fillna(False, ["is_positive"])
-    linked = keep(chains(marked_touched, alerts, width=settings.window_width, dedup_gap=settings.dedup_gap))
+    linked = settled(chains(marked_touched, alerts, width=settings.window_width, dedup_gap=settings.dedup_gap))
     if linked.where("is_touched").isEmpty():
         return 0
-    reach = keep(stretches(linked, settings.lateral_gap))
+    reach = settled(stretches(linked, settings.lateral_gap))
     span = _span(reach, F.col("lo"), F.col("hi"))
     assert span is not None  # a touched chain is a stretch
 
     first_moment = F.least(F.col("first_seen"), F.col("anchor_start"))
-    nearby = keep(with_analyst_marks(in_stretches(alerts, reach, first_moment), changes, feedback))
+    nearby = settled(with_analyst_marks(in_stretches(alerts, reach, first_moment), changes, feedback))
     marked = nearby.drop("level")
     near_scores = in_stretches(_between(scores, *span), reach, F.col("window_start")).drop("level")
-    windows = keep(alert_windows(near_scores, marked, settings.dedup_gap))
-    rows = keep(assemble_alerts(windows, marked, lateral_gap=settings.lateral_gap, now=now))
+    windows = settled(alert_windows(near_scores, marked, settings.dedup_gap))
+    rows = settled(assemble_alerts(windows, marked, lateral_gap=settings.lateral_gap, now=now))
 
     inner = reach.where(F.col("level") <= 1)
     changed = in_stretches(rows.where("is_changed"), inner, F.col("anchor_start")).drop("level", "is_changed")
     mortal = nearby.where((F.col("level") == 0) & ~F.col("is_closed") & ~F.col("is_pinned"))
     gone = mortal.drop("level", "is_closed", "is_pinned").join(rows.select("alert_id"), "alert_id", "left_anti")
-    work = keep(changed.withColumn("is_gone", F.lit(False)).unionByName(gone.withColumn("is_gone", F.lit(True))))
+    work = settled(changed.withColumn("is_gone", F.lit(False)).unionByName(gone.withColumn("is_gone", F.lit(True))))
     n_changed: int = work.count()
     if n_changed:
         first, last = span

@@ -4,6 +4,8 @@ Plain and ENRICHED (names of ids after a 0x1D byte), with ``node=`` and behind a
 event share its stamp; putting them together is ``pipelines.normalise.auditd``.
 """
 
+from functools import cache
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -29,49 +31,72 @@ def _recognises(record: Column) -> Column:
 
 
 def _parse(rows: DataFrame) -> DataFrame:
+    own = rows.columns
+    # each step is one of its own, so that what the next uses more than once is computed once
+    for step in (_cut_columns, _pair_columns, _checked_columns, _envelope_columns):
+        rows = rows.select(*own, *step())
+    return rows
+
+
+# The columns of a step are the same for all rows and made once a process: each is dozens of calls into Java.
+
+
+@cache
+def _cut_columns() -> tuple[Column, ...]:
     record = F.col("record")
     head = F.substring_index(record, _STAMP, 1)
     rest = F.substring(record, F.length(head) + F.lit(1 + len(_STAMP)), F.length(record))
-    own = rows.columns
-    cut = rows.select(
-        *own,
+    node = F.substring_index(F.substring_index(head, "node=", -1), " ", 1)
+    body = F.substring(rest, F.instr(rest, ")") + F.lit(1), F.length(rest))
+    # the quotes of msg='…' in user records only hide the pairs inside
+    for quote, plain in (("msg='", ""), (f"'{_ENRICHED}", " "), (_ENRICHED, " ")):
+        body = F.replace(body, F.lit(quote), F.lit(plain))
+    return (
         F.substring_index(F.trim(head), "type=", -1).alias("_type"),
-        F.when(F.contains(head, F.lit("node=")), F.substring_index(F.substring_index(head, "node=", -1), " ", 1)).alias(
-            "_node"
-        ),
+        F.when(F.contains(head, F.lit("node=")), node).alias("_node"),
         F.substring_index(rest, ")", 1).alias("_stamp"),
-        # the quotes of msg='…' in user records only hide the pairs inside
-        F.translate(
-            F.replace(F.substring(rest, F.instr(rest, ")") + F.lit(1), F.length(rest)), F.lit("msg='"), F.lit("")),
-            f"'{_ENRICHED}", "  ",
-        ).alias("_body"),
-    )  # fmt: skip
-    pairs = cut.select(
-        *own, "_type", "_node", "_stamp",
-        F.regexp_extract_all("_body", F.lit(_PAIR), 0).alias("_pairs"),
+        F.rtrim(body, F.lit("' ")).alias("_body"),
+    )
+
+
+@cache
+def _pair_columns() -> tuple[Column | str, ...]:
+    return (
+        "_type", "_node", "_stamp",
+        _told(F.regexp_extract_all("_body", F.lit(_PAIR), 0)).alias("_told"),
         F.rlike(F.col("_stamp"), F.lit(_STAMP_FORM)).alias("_is_stamp"),
     )  # fmt: skip
+
+
+@cache
+def _checked_columns() -> tuple[Column, ...]:
     seconds = F.expr("try_cast(split_part(_stamp, '.', 1) AS BIGINT)")
     millis = F.expr("try_cast(split_part(split_part(_stamp, ':', 1), '.', 2) AS BIGINT)")
-    moved = seconds + F.coalesce("clock_offset_seconds", F.lit(0))
+    moved = F.try_add(seconds, F.coalesce("clock_offset_seconds", F.lit(0)))
+    is_believed = (moved >= 0) & (moved < _LAST_SECOND)
     reason = (
         F.when(
             ~F.col("_is_stamp") | seconds.isNull(),
             "no readable audit stamp: expected audit(seconds.milliseconds:serial)",
         )
-        .when((moved < 0) | (moved >= _LAST_SECOND), "time outside 1970 to 2200")
+        .when(~F.coalesce(is_believed, F.lit(False)), "time outside 1970 to 2200")
         .when(~F.rlike(F.col("_type"), F.lit(r"^[A-Z0-9_\[\]]+$")), "no readable audit record type")
     )
-    endpoint = F.coalesce(F.lower(F.nullif("_node", F.lit(""))), F.lower("endpoint_hint"), F.lit("unknown"))
-    settled = pairs.select(
-        *own,
+    endpoint = F.coalesce(
+        F.lower(F.nullif("_node", F.lit(""))), F.lower(F.nullif("endpoint_hint", F.lit(""))), F.lit("unknown")
+    )
+    return (
         reason.alias("reason"),
         F.concat_ws("|", "_stamp", endpoint).alias("_group"),
         endpoint.alias("endpoint"),
-        F.timestamp_micros(moved * 1_000_000 + millis * 1_000).alias("_ts"),
+        F.when(is_believed, F.timestamp_micros(moved * 1_000_000 + millis * 1_000)).alias("_ts"),
         F.col("_type").alias("event_code"),
-        _fields().alias("data"),
+        _last_of_each("_told").alias("data"),
     )
+
+
+@cache
+def _envelope_columns() -> tuple[Column, ...]:
     readable = F.col("reason").isNull()
     columns = {
         "reason": F.col("reason"),
@@ -83,24 +108,14 @@ def _parse(rows: DataFrame) -> DataFrame:
         "event_code": F.col("event_code"),
         "data": F.col("data"),
     }
-    return settled.select(
-        *own, *[columns.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in ENVELOPE.items()]
-    )
+    return tuple(columns.get(name, F.lit(None)).cast(kind).alias(name) for name, kind in ENVELOPE.items())
 
 
-def _fields() -> Column:
-    """The pairs as a map, quotes off and hex text decoded; the last of equal keys wins, unset values are left out."""
-    split = F.transform(
-        "_pairs",
-        lambda pair: F.struct(
-            F.substring_index(pair, "=", 1).alias("key"),
-            F.substring(pair, F.instr(pair, "=") + F.lit(1), F.length(pair)).alias("value"),
-        ),
-    )
+def _told(pairs: Column) -> Column:
+    """The pairs as an array of key and value, quotes off and hex text decoded; unset values are left out."""
     is_execve = F.col("_type") == "EXECVE"
 
-    def decoded(pair: Column) -> Column:
-        key, value = pair["key"], pair["value"]
+    def decoded(key: Column, value: Column) -> Column:
         may_be_hex = key.isin(*_ENCODABLE) | (is_execve & F.rlike(key, F.lit(r"^a\d+(\[\d+\])?$")))
         is_hex = F.rlike(value, F.lit("^([0-9A-F]{2})+$"))
         text = F.translate(F.make_valid_utf8(F.unhex(value).cast("string")), "\u0000\u0001", "  ")
@@ -109,10 +124,20 @@ def _fields() -> Column:
         )
         return F.struct(key.alias("key"), plain.alias("value"))
 
-    pairs = F.filter(F.transform(split, decoded), lambda pair: ~pair["value"].isin(*_UNSET) | is_execve)
-    keys = F.transform(pairs, lambda pair: pair["key"])
+    def split(pair: Column) -> Column:
+        return decoded(
+            F.substring_index(pair, "=", 1), F.substring(pair, F.instr(pair, "=") + F.lit(1), F.length(pair))
+        )
+
+    return F.filter(F.transform(pairs, split), lambda pair: ~pair["value"].isin(*_UNSET) | is_execve)
+
+
+def _last_of_each(name: str) -> Column:
+    """Key-value structs as a map; the last of equal keys wins."""
+    pairs, keys = F.col(name), F.col(name)["key"]
     last = F.filter(pairs, lambda pair, at: F.array_position(F.slice(keys, at + 2, F.size(keys)), pair["key"]) == 0)
-    return F.map_from_entries(last)
+    has_doubles = F.size(F.array_distinct(keys)) < F.size(keys)
+    return F.when(has_doubles, F.map_from_entries(last)).otherwise(F.map_from_entries(pairs))
 
 
 FORMAT = Format(name="auditd", platform="linux", priority=60, recognises=_recognises, parse=_parse)

@@ -1,17 +1,22 @@
-"""The common envelope of a record: its time, endpoint and fields checked the same way whatever the format.
+"""Formats of numbered events, and the common envelope of their records: time, endpoint and fields checked the same way.
 
+All of them are read in one pass, for a plan of one branch a format takes Spark seconds to compile for every micro-batch.
 What a format's fields are called is left to the format; what the fields mean to ``pipelines.normalise``.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, fields
+from functools import cache
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.formats.registry import ENVELOPE
+from pipelines.formats.registry import ENVELOPE, Format, formats_by_priority
 
-__all__ = ["JSON_OPTIONS", "Pieces", "glued_objects", "in_envelope", "looks_like_json", "told"]
+__all__ = [
+    "JSON_OPTIONS", "NumberedFormat", "Pieces", "looks_like_json", "parse_numbered", "read_flat_json",
+    "without",
+]  # fmt: skip
 
 # a NUL or tab that a shipper left unescaped inside a string does not spoil the record
 JSON_OPTIONS = {"allowUnquotedControlChars": "true"}
@@ -23,7 +28,7 @@ _EMPTY = ("", "-")
 
 @dataclass(frozen=True)
 class Pieces:
-    """What a format found in a record, as columns of the frame at hand; any of them may be null in a row.
+    """What a format found in a record; any of them may be null.
 
     Attributes:
         problem: why the record cannot be read, null where it can.
@@ -48,12 +53,40 @@ class Pieces:
     header: Column
 
 
+def parse_numbered(rows: DataFrame) -> DataFrame:
+    """Add the columns of `ENVELOPE`; the ``parse`` of every `NumberedFormat`."""
+    own = rows.columns
+    # each step is one of its own, so that what the next uses more than once is computed once
+    for step in (_read_columns, _found_columns, _opened_columns, _checked_columns, _envelope_columns):
+        rows = rows.select(*own, *step())
+    return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberedFormat(Format):
+    """A format whose records each are one event with a provider, a number and named fields.
+
+    Attributes:
+        read: takes a record's text apart, once; the same function in two formats is run once for both.
+        pieces: from the record and what ``read`` made of it.
+    """
+
+    read: Callable[[Column], Column]
+    pieces: Callable[[Column, Column], Pieces]
+    parse: Callable[[DataFrame], DataFrame] = field(default=parse_numbered)
+
+
 def looks_like_json(record: Column) -> Column:
     """Say whether a record begins like a JSON object."""
     return F.startswith(record, F.lit("{"))
 
 
-def glued_objects(record: Column) -> Column:
+def read_flat_json(record: Column) -> Column:
+    """Read an object whose members are all fields; what is nested becomes text."""
+    return F.from_json(record, "map<string,string>", JSON_OPTIONS)
+
+
+def _has_more(record: Column) -> Column:
     """Say whether something follows the record's JSON object; the JSON reader would drop it without a word."""
     # `}{` is rare inside one object (only within a string), so the slow test hardly ever runs
     suspicious = F.contains(record, F.lit('}{"')) | F.contains(record, F.lit('} {"'))
@@ -61,55 +94,92 @@ def glued_objects(record: Column) -> Column:
     return ~F.endswith(F.rtrim(record, F.lit(" \r\n\t\u0000")), F.lit("}")) | (suspicious & as_list.isNull())
 
 
-def told(fields: Column, *, without: Collection[str] = ()) -> Column:
-    """Keep the entries of a map that say something: no null, empty or ``-`` value, and none of the keys given."""
-    hidden = list(without)
-
-    def says_something(key: Column, value: Column) -> Column:
-        kept = value.isNotNull() & ~value.isin(*_EMPTY)
-        return kept & ~key.isin(*hidden) if hidden else kept
-
-    return F.map_filter(fields, says_something)
+def without(entries: Column, hidden: Collection[str]) -> Column:
+    """A map without the keys given: what is the shipper's, not the provider's."""
+    return F.map_filter(entries, lambda key, _: ~key.isin(*hidden))
 
 
-def in_envelope(rows: DataFrame, pieces: Pieces, *, platform: str, without: Collection[str] = ()) -> DataFrame:
-    """Add the columns of `ENVELOPE`.
+def _told(entries: Column) -> Column:
+    """The entries of a map that say something."""
+    return F.map_filter(entries, lambda _, value: value.isNotNull() & ~value.isin(*_EMPTY))
 
-    Args:
-        rows: rows of ``raw``, with the columns that ``pieces`` refers to beside them.
-        pieces: what the format found.
-        platform: ``windows`` or ``linux``.
-        without: fields that are the shipper's, not the provider's.
 
-    Returns:
-        The columns of ``raw`` and of `ENVELOPE`; the format's own columns are gone.
-    """
-    own = [name for name in rows.columns if not name.startswith("_")]
-    found = rows.select(
-        *own,
-        pieces.problem.alias("_problem"),
-        pieces.time.alias("_time"),
-        _timestamp(pieces.time).alias("_ts"),
-        F.trim(pieces.code).alias("event_code"),
-        _lower_name(pieces.endpoint).alias("_endpoint"),
-        _nonempty(pieces.provider).alias("_provider"),
-        _nonempty(pieces.channel).alias("channel"),
-        _nonempty(pieces.message).alias("message"),
-        told(pieces.fields, without=without).alias("_told"),
-        told(pieces.header).alias("header"),
-    )
-    # a second step, so that what is used more than once is computed once (Spark does not inline it then)
-    settled = found.select(
-        *own, "channel", "message", "header", "event_code",
-        F.coalesce("_problem", _time_problem(), _code_problem()).alias("reason"),
-        F.coalesce("_endpoint", _lower_name(F.col("endpoint_hint")), F.lit("unknown")).alias("endpoint"),
+# The columns of a step are the same for all rows and made once a process: each is dozens of calls into Java.
+
+
+@cache
+def _formats() -> tuple[NumberedFormat, ...]:
+    return tuple(one for one in formats_by_priority() if isinstance(one, NumberedFormat))
+
+
+@cache
+def _readers() -> dict[Callable[[Column], Column], str]:
+    """The column that holds what each reader made of a record."""
+    return {read: f"_read_{number}" for number, read in enumerate(dict.fromkeys(one.read for one in _formats()))}
+
+
+@cache
+def _read_columns() -> tuple[Column | str, ...]:
+    is_readable = F.col("source_problem").isNull()
+    columns = []
+    for read, name in _readers().items():
+        sources = [one.name for one in _formats() if one.read is read]
+        columns.append(F.when(is_readable & F.col("source").isin(*sources), read(F.col("record"))).alias(name))
+    return tuple(columns)
+
+
+@cache
+def _found_columns() -> tuple[Column | str, ...]:
+    record, found = F.col("record"), F.lit(None)
+    for one in reversed(_formats()):
+        pieces = one.pieces(record, F.col(_readers()[one.read]))
+        found = F.when(F.col("source") == one.name, _as_struct(pieces, one.platform)).otherwise(found)
+    more = F.when(looks_like_json(record) & _has_more(record), "text after the JSON object")
+    return found.alias("_found"), more.alias("_more")
+
+
+def _as_struct(pieces: Pieces, platform: str) -> Column:
+    kinds = {"fields": "map<string,string>", "header": "map<string,string>"}
+    return F.struct(
+        *[getattr(pieces, one.name).cast(kinds.get(one.name, "string")).alias(one.name) for one in fields(pieces)],
         F.lit(platform).alias("platform"),
+    )
+
+
+@cache
+def _opened_columns() -> tuple[Column | str, ...]:
+    piece = F.col("_found")
+    return (
+        "_more",
+        piece["problem"].alias("_problem"),
+        piece["time"].alias("_time"),
+        _timestamp(piece["time"]).alias("_ts"),
+        F.trim(piece["code"]).alias("event_code"),
+        _lower_name(piece["endpoint"]).alias("_endpoint"),
+        _nonempty(piece["provider"]).alias("_provider"),
+        _nonempty(piece["channel"]).alias("channel"),
+        _nonempty(piece["message"]).alias("message"),
+        piece["platform"].alias("platform"),
+        _told(piece["fields"]).alias("_told"),
+        _told(piece["header"]).alias("header"),
+    )
+
+
+@cache
+def _checked_columns() -> tuple[Column | str, ...]:
+    return (
+        "channel", "message", "header", "event_code", "platform",
+        F.coalesce("_problem", "_more", _time_problem(), _code_problem()).alias("reason"),
+        F.coalesce("_endpoint", _lower_name(F.col("endpoint_hint")), F.lit("unknown")).alias("endpoint"),
         _corrected("_ts").alias("ts"),
         F.coalesce("_provider", "channel", F.lit("unknown")).alias("provider"),
         _with_single_keys("_told").alias("data"),
     )  # fmt: skip
-    group = _script_block().alias("group_key")
-    return settled.select(*own, *[group if name == "group_key" else name for name in ENVELOPE])
+
+
+@cache
+def _envelope_columns() -> tuple[Column | str, ...]:
+    return tuple(_script_block().alias(name) if name == "group_key" else name for name in ENVELOPE)
 
 
 def _script_block() -> Column:

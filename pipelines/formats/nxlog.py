@@ -5,11 +5,15 @@ NXLog's names are case-blind and some are an event's own, so `_NXLOG` never reac
 ``host`` and ``port`` the collector's. ``EventType`` is NXLog's (INFO, AUDIT_SUCCESS) except where the event has one.
 """
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.formats.envelope import JSON_OPTIONS, Pieces, glued_objects, in_envelope, looks_like_json
-from pipelines.formats.registry import Format
+from pipelines.formats.envelope import (
+    NumberedFormat,
+    Pieces,
+    looks_like_json,
+    read_flat_json,
+)
 
 __all__ = ["FORMAT"]
 
@@ -27,13 +31,11 @@ def _recognises(record: Column) -> Column:
     return (
         looks_like_json(record)
         & F.contains(record, F.lit('"SourceModuleType"'))
-        & F.contains(record, F.lit('"EventTime"'))
+        & (F.contains(record, F.lit('"EventTime"')) | F.contains(record, F.lit('"EventReceivedTime"')))
     )
 
 
-def _parse(rows: DataFrame) -> DataFrame:
-    read = rows.select("*", F.from_json("record", "map<string,string>", JSON_OPTIONS).alias("_json"))
-    json = F.col("_json")
+def _pieces(record: Column, json: Column) -> Pieces:
     log_type = F.when(json["EventType"].isin(*_LOG_TYPES), json["EventType"]).otherwise(json["EventTypeOrignal"])
     header = F.create_map(
         F.lit("record_number"), json["RecordNumber"],
@@ -46,24 +48,21 @@ def _parse(rows: DataFrame) -> DataFrame:
         F.lit("account_domain"), json["Domain"],
         F.lit("account_sid"), json["UserID"],
     )  # fmt: skip
-    return in_envelope(
-        read,
-        Pieces(
-            problem=F.when(json.isNull(), "not a JSON object").when(
-                glued_objects(F.col("record")), "text after the JSON object"
-            ),
-            time=F.coalesce(json["@timestamp"], json["EventTime"]),
-            code=json["EventID"],
-            endpoint=json["Hostname"],
-            provider=json["SourceName"],
-            channel=json["Channel"],
-            message=json["Message"],
-            fields=F.map_filter(json, lambda key, value: (key != "EventType") | ~value.isin(*_LOG_TYPES)),
-            header=header,
+    return Pieces(
+        problem=F.when(json.isNull(), "not a JSON object"),
+        time=F.coalesce(json["@timestamp"], json["EventTime"]),
+        code=json["EventID"],
+        endpoint=json["Hostname"],
+        provider=json["SourceName"],
+        channel=json["Channel"],
+        message=json["Message"],
+        fields=F.map_filter(
+            json, lambda key, value: ~key.isin(*_NXLOG) & ((key != "EventType") | ~value.isin(*_LOG_TYPES))
         ),
-        platform="windows",
-        without=_NXLOG,
+        header=header,
     )
 
 
-FORMAT = Format(name="nxlog", platform="windows", priority=30, recognises=_recognises, parse=_parse)
+FORMAT = NumberedFormat(
+    name="nxlog", platform="windows", priority=30, recognises=_recognises, read=read_flat_json, pieces=_pieces
+)

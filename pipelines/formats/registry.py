@@ -43,8 +43,9 @@ class Format:
         recognises: from the record's text to a boolean that is never null; must hold for damaged records of the
             format too where they can still be told, so that these are quarantined under its name. Runs on every
             record: cheap tests for fixed text, no parsing.
-        parse: adds the columns of `ENVELOPE` to rows that have those of ``raw``; one row out for each row in.
-            Formats that share one ``parse`` function are read in one pass (it sees all their rows and ``source``).
+        parse: adds the columns of `ENVELOPE` to rows that have those of ``raw``; one row out for each row in. What it
+            says of rows with a ``source_problem`` does not count. Formats that share one ``parse`` function are read
+            in one pass (it sees all their rows and ``source``): see `pipelines.formats.envelope.NumberedFormat`.
     """
 
     name: str

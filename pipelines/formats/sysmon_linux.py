@@ -1,18 +1,18 @@
 """Sysmon for Linux: ``<Event>`` XML within a line of syslog, plain or as Log Analytics ships it (``SyslogMessage``).
 
-The XML is taken apart by patterns, not by an XML reader: Sysmon for Linux writes broken entities (``&lt unknown``).
+The XML is taken apart by patterns, not by an XML reader: Sysmon for Linux writes broken entities (``&lt unknown``), and
+syslog cuts long lines. An event that is cut among its data is read as far as it goes and says so in its field ``_cut``.
 """
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.formats.envelope import JSON_OPTIONS, Pieces, in_envelope, looks_like_json
-from pipelines.formats.registry import Format
+from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, looks_like_json
 
 __all__ = ["FORMAT"]
 
 _JSON = "SyslogMessage string, Computer string, TimeGenerated string"
-_DATA = r'<Data Name="([^"]*)"(?:/>|>([^<]*)</Data>)'
+_DATA = r'<Data Name="([^"]*)"(?:/>|>([^<]*)(?:</Data>|$))'
 _ENTITIES = (
     ("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&#39;", "'"), ("&#34;", '"'), ("&#9;", "\t"),
     ("&#10;", "\n"), ("&#xA;", "\n"), ("&#13;", "\r"), ("&lt ", "<"), ("&gt ", ">"), ("&amp;", "&"),
@@ -25,52 +25,64 @@ def _recognises(record: Column) -> Column:
     )
 
 
-def _parse(rows: DataFrame) -> DataFrame:
-    json = F.when(looks_like_json(F.col("record")), F.from_json("record", _JSON, JSON_OPTIONS))
-    read = rows.select("*", json.alias("_json"))
-    text = F.coalesce(F.col("_json")["SyslogMessage"], F.when(~looks_like_json(F.col("record")), F.col("record")))
-    cut = read.select("*", F.when(F.contains(text, F.lit("</Event>")), text).alias("_xml"))
-    keys = F.regexp_extract_all("_xml", F.lit(_DATA), F.lit(1))
-    values = F.regexp_extract_all("_xml", F.lit(_DATA), F.lit(2))
-    pairs = cut.select("*", keys.alias("_keys"), F.transform(values, _unescaped).alias("_values"))
+def _read(record: Column) -> Column:
+    """The XML with what stands around it, and the names and values of its data."""
+    json = F.when(looks_like_json(record), F.from_json(record, _JSON, JSON_OPTIONS))
+
+    def opened(json: Column) -> Column:
+        text = F.coalesce(json["SyslogMessage"], F.when(~looks_like_json(record), record))
+        xml = F.when(F.contains(text, F.lit("</System>")), text)
+        return F.struct(xml.alias("xml"), json["Computer"].alias("computer"), json["TimeGenerated"].alias("time"))
+
+    def told(opened: Column) -> Column:
+        keys = F.regexp_extract_all(opened["xml"], F.lit(_DATA), F.lit(1))
+        values = F.regexp_extract_all(opened["xml"], F.lit(_DATA), F.lit(2))
+        return F.struct(opened.alias("line"), keys.alias("keys"), F.transform(values, _unescaped).alias("values"))
+
+    # arrays of one, because a lambda's argument is computed once however often it is used
+    return F.get(F.transform(F.transform(F.array(json), opened), told), F.lit(0))
+
+
+def _pieces(record: Column, read: Column) -> Pieces:
+    line, xml = read["line"], read["line"]["xml"]
     # a name that occurs twice must not fail the batch: the first counts
     entries = F.filter(
-        F.arrays_zip("_keys", "_values"), lambda pair, at: F.array_position("_keys", pair["_keys"]) == at + 1
+        F.arrays_zip(read["keys"], read["values"]),
+        lambda pair, at: F.array_position(read["keys"], pair["keys"]) == at + 1,
     )
+    told, cut = F.map_from_entries(entries), F.create_map(F.lit("_cut"), F.lit("true"))
     header = F.create_map(
-        F.lit("record_number"), _element("EventRecordID"),
-        F.lit("level"), _element("Level"),
-        F.lit("account_sid"), _attribute("Security", "UserId"),
-        F.lit("logger_pid"), _attribute("Execution", "ProcessID"),
-        F.lit("logger_thread"), _attribute("Execution", "ThreadID"),
+        F.lit("record_number"), _element(xml, "EventRecordID"),
+        F.lit("level"), _element(xml, "Level"),
+        F.lit("account_sid"), _attribute(xml, "Security", "UserId"),
+        F.lit("logger_pid"), _attribute(xml, "Execution", "ProcessID"),
+        F.lit("logger_thread"), _attribute(xml, "Execution", "ThreadID"),
     )  # fmt: skip
-    return in_envelope(
-        pairs,
-        Pieces(
-            problem=F.when(F.col("_xml").isNull(), "no whole <Event> in the line"),
-            time=F.coalesce(_attribute("TimeCreated", "SystemTime"), F.col("_json")["TimeGenerated"]),
-            code=_element("EventID"),
-            endpoint=F.coalesce(_element("Computer"), F.col("_json")["Computer"]),
-            provider=_attribute("Provider", "Name"),
-            channel=_element("Channel"),
-            message=F.lit(None).cast("string"),
-            fields=F.map_from_entries(entries),
-            header=header,
+    return Pieces(
+        problem=F.when(xml.isNull(), "the <Event> is cut off before its data"),
+        time=F.coalesce(_attribute(xml, "TimeCreated", "SystemTime"), line["time"]),
+        code=_element(xml, "EventID"),
+        endpoint=F.coalesce(_element(xml, "Computer"), line["computer"]),
+        provider=_attribute(xml, "Provider", "Name"),
+        channel=_element(xml, "Channel"),
+        message=F.lit(None),
+        fields=F.when(F.contains(xml, F.lit("</Event>")), told).otherwise(
+            F.map_concat(F.map_filter(told, lambda key, _: key != "_cut"), cut)
         ),
-        platform="linux",
+        header=header,
     )
 
 
-def _element(name: str) -> Column:
-    return _found(rf"<{name}[^>]*>([^<]*)</{name}>")
+def _element(xml: Column, name: str) -> Column:
+    return _found(xml, rf"<{name}[^>]*>([^<]*)</{name}>")
 
 
-def _attribute(element: str, name: str) -> Column:
-    return _found(rf'<{element}\b[^>]*\b{name}="([^"]*)"')
+def _attribute(xml: Column, element: str, name: str) -> Column:
+    return _found(xml, rf'<{element}\b[^>]*\b{name}="([^"]*)"')
 
 
-def _found(pattern: str) -> Column:
-    text = F.regexp_extract("_xml", pattern, 1)
+def _found(xml: Column, pattern: str) -> Column:
+    text = F.regexp_extract(xml, pattern, 1)
     return F.when(F.length(text) > 0, text)
 
 
@@ -81,4 +93,6 @@ def _unescaped(text: Column) -> Column:
     return F.when(F.contains(text, F.lit("&")), plain).otherwise(text)
 
 
-FORMAT = Format(name="sysmon_linux", platform="linux", priority=50, recognises=_recognises, parse=_parse)
+FORMAT = NumberedFormat(
+    name="sysmon_linux", platform="linux", priority=50, recognises=_recognises, read=_read, pieces=_pieces
+)

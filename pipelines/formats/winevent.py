@@ -1,10 +1,15 @@
 """Flattened Windows event JSON (PowerShell's ``Get-WinEvent`` made flat): event data and System fields side by side."""
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.formats.envelope import JSON_OPTIONS, Pieces, glued_objects, in_envelope, looks_like_json
-from pipelines.formats.registry import Format
+from pipelines.formats.envelope import (
+    NumberedFormat,
+    Pieces,
+    looks_like_json,
+    read_flat_json,
+    without,
+)
 
 __all__ = ["FORMAT"]
 
@@ -23,33 +28,26 @@ def _recognises(record: Column) -> Column:
     )
 
 
-def _parse(rows: DataFrame) -> DataFrame:
-    read = rows.select("*", F.from_json("record", "map<string,string>", JSON_OPTIONS).alias("_json"))
-    json = F.col("_json")
+def _pieces(record: Column, json: Column) -> Pieces:
     header = F.create_map(
         F.lit("record_number"), F.coalesce(json["EventRecordID"], json["RecordNumber"]),
         F.lit("level"), json["Level"],
         F.lit("keywords"), json["Keywords"],
         F.lit("activity_id"), json["ActivityID"],
     )  # fmt: skip
-    return in_envelope(
-        read,
-        Pieces(
-            problem=F.when(json.isNull(), "not a JSON object").when(
-                glued_objects(F.col("record")), "text after the JSON object"
-            ),
-            time=F.coalesce(json["@timestamp"], json["TimeCreated"]),
-            code=json["EventID"],
-            endpoint=json["Hostname"],
-            provider=F.coalesce(json["SourceName"], json["Source"]),
-            channel=json["Channel"],
-            message=json["Message"],
-            fields=json,
-            header=header,
-        ),
-        platform="windows",
-        without=_SYSTEM,
+    return Pieces(
+        problem=F.when(json.isNull(), "not a JSON object"),
+        time=F.coalesce(json["@timestamp"], json["TimeCreated"]),
+        code=json["EventID"],
+        endpoint=json["Hostname"],
+        provider=F.coalesce(json["SourceName"], json["Source"]),
+        channel=json["Channel"],
+        message=json["Message"],
+        fields=without(json, _SYSTEM),
+        header=header,
     )
 
 
-FORMAT = Format(name="winevent", platform="windows", priority=40, recognises=_recognises, parse=_parse)
+FORMAT = NumberedFormat(
+    name="winevent", platform="windows", priority=40, recognises=_recognises, read=read_flat_json, pieces=_pieces
+)

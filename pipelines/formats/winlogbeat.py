@@ -1,10 +1,9 @@
 """Winlogbeat 7 and 8 JSON: everything of the event log under ``winlog``, ECS beside it; version 6 is another format."""
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.formats.envelope import JSON_OPTIONS, Pieces, glued_objects, in_envelope, looks_like_json
-from pipelines.formats.registry import Format
+from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, looks_like_json
 
 __all__ = ["FORMAT"]
 
@@ -22,9 +21,12 @@ def _recognises(record: Column) -> Column:
     return looks_like_json(record) & F.contains(record, F.lit('"winlog"'))
 
 
-def _parse(rows: DataFrame) -> DataFrame:
-    read = rows.select("*", F.from_json("record", _SCHEMA, JSON_OPTIONS).alias("_json"))
-    json, log = F.col("_json"), F.col("_json")["winlog"]
+def _read(record: Column) -> Column:
+    return F.from_json(record, _SCHEMA, JSON_OPTIONS)
+
+
+def _pieces(record: Column, json: Column) -> Pieces:
+    log = json["winlog"]
     header = F.create_map(
         F.lit("record_number"), log["record_id"],
         F.lit("level"), json["log"]["level"],
@@ -36,24 +38,20 @@ def _parse(rows: DataFrame) -> DataFrame:
         F.lit("account_domain"), log["user"]["domain"],
         F.lit("account_sid"), log["user"]["identifier"],
     )  # fmt: skip
-    return in_envelope(
-        read,
-        Pieces(
-            problem=F.when(json["@timestamp"].isNull() & log.isNull(), "not a JSON object of this format").when(
-                glued_objects(F.col("record")), "text after the JSON object"
-            ),
-            time=json["@timestamp"],
-            code=F.coalesce(log["event_id"], json["event"]["code"]),
-            # host.name is the collector where events are forwarded
-            endpoint=F.coalesce(log["computer_name"], json["host"]["name"]),
-            provider=F.coalesce(log["provider_name"], json["event"]["provider"]),
-            channel=log["channel"],
-            message=json["message"],
-            fields=F.coalesce(log["event_data"], log["user_data"]),
-            header=header,
-        ),
-        platform="windows",
+    return Pieces(
+        problem=F.when(json["@timestamp"].isNull() & log.isNull(), "not a JSON object of this format"),
+        time=json["@timestamp"],
+        code=F.coalesce(log["event_id"], json["event"]["code"]),
+        # host.name is the collector where events are forwarded
+        endpoint=F.coalesce(log["computer_name"], json["host"]["name"]),
+        provider=F.coalesce(log["provider_name"], json["event"]["provider"]),
+        channel=log["channel"],
+        message=json["message"],
+        fields=F.coalesce(log["event_data"], log["user_data"]),
+        header=header,
     )
 
 
-FORMAT = Format(name="winlogbeat", platform="windows", priority=10, recognises=_recognises, parse=_parse)
+FORMAT = NumberedFormat(
+    name="winlogbeat", platform="windows", priority=10, recognises=_recognises, read=_read, pieces=_pieces
+)

@@ -1,10 +1,9 @@
 """Winlogbeat 6 JSON: ``computer_name``, ``event_id`` and ``event_data`` at the top; later versions are another format."""
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.formats.envelope import JSON_OPTIONS, Pieces, glued_objects, in_envelope, looks_like_json
-from pipelines.formats.registry import Format
+from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, looks_like_json
 
 __all__ = ["FORMAT"]
 
@@ -20,9 +19,11 @@ def _recognises(record: Column) -> Column:
     return looks_like_json(record) & F.contains(record, F.lit('"event_id"')) & F.contains(record, F.lit('"log_name"'))
 
 
-def _parse(rows: DataFrame) -> DataFrame:
-    read = rows.select("*", F.from_json("record", _SCHEMA, JSON_OPTIONS).alias("_json"))
-    json = F.col("_json")
+def _read(record: Column) -> Column:
+    return F.from_json(record, _SCHEMA, JSON_OPTIONS)
+
+
+def _pieces(record: Column, json: Column) -> Pieces:
     empty = json["@timestamp"].isNull() & json["event_id"].isNull() & json["computer_name"].isNull()
     header = F.create_map(
         F.lit("record_number"), json["record_number"],
@@ -35,23 +36,19 @@ def _parse(rows: DataFrame) -> DataFrame:
         F.lit("account_domain"), json["user"]["domain"],
         F.lit("account_sid"), json["user"]["identifier"],
     )  # fmt: skip
-    return in_envelope(
-        read,
-        Pieces(
-            problem=F.when(empty, "not a JSON object of this format").when(
-                glued_objects(F.col("record")), "text after the JSON object"
-            ),
-            time=json["@timestamp"],
-            code=json["event_id"],
-            endpoint=json["computer_name"],
-            provider=json["source_name"],
-            channel=json["log_name"],
-            message=json["message"],
-            fields=F.coalesce(json["event_data"], json["user_data"]),
-            header=header,
-        ),
-        platform="windows",
+    return Pieces(
+        problem=F.when(empty, "not a JSON object of this format"),
+        time=json["@timestamp"],
+        code=json["event_id"],
+        endpoint=json["computer_name"],
+        provider=json["source_name"],
+        channel=json["log_name"],
+        message=json["message"],
+        fields=F.coalesce(json["event_data"], json["user_data"]),
+        header=header,
     )
 
 
-FORMAT = Format(name="winlogbeat6", platform="windows", priority=20, recognises=_recognises, parse=_parse)
+FORMAT = NumberedFormat(
+    name="winlogbeat6", platform="windows", priority=20, recognises=_recognises, read=_read, pieces=_pieces
+)

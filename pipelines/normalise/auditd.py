@@ -3,7 +3,8 @@
 Everything here is a function of the set of an event's records; which micro-batch or file brought them does not matter.
 """
 
-from functools import reduce
+import json
+from functools import cache, reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -72,7 +73,6 @@ def _whole_events(parsed: DataFrame) -> DataFrame:
                             F.expr("try_cast(data['item'] AS INT)").alias("item"),
                             data["name"].alias("name"),
                             data["nametype"].alias("nametype"),
-                            data["mode"].alias("mode"),
                         ),
                     )
                 )
@@ -84,23 +84,39 @@ def _whole_events(parsed: DataFrame) -> DataFrame:
 
 
 def _mapped(whole: DataFrame) -> DataFrame:
-    arch = _lookup(ARCHITECTURES, F.col("_sys")["arch"])
-    numbered = _lookup(syscall_numbers(), F.concat_ws(":", arch, F.col("_sys")["syscall"]))
-    named = whole.select(
-        "*",
-        F.coalesce(F.col("_sys")["SYSCALL"], numbered, F.col("_sys")["syscall"]).alias("syscall"),
-        F.coalesce("_sys", "_main", F.expr(_EMPTY)).alias("_own"),
-        F.when(F.col("_sys").isNotNull(), "SYSCALL")
-        .otherwise(F.coalesce("_main_code", F.get("_kinds", F.lit(0))))
-        .alias("event_code"),
-        _object_path().alias("_object"),
-        _arguments().alias("_command"),
-    )
+    for step in (_named_columns, _action_columns):
+        whole = whole.withColumns(step())
+    return whole.select(*_event_columns())
+
+
+# The columns of a step are the same for all rows and made once a process: each is dozens of calls into Java.
+
+
+@cache
+def _named_columns() -> dict[str, Column]:
+    system = F.col("_sys")
+    arch = _lookup(ARCHITECTURES, system["arch"])
+    numbered = _lookup(syscall_numbers(), F.concat_ws(":", arch, system["syscall"]))
+    code = F.when(system.isNotNull(), "SYSCALL").otherwise(F.coalesce("_main_code", F.get("_kinds", F.lit(0))))
+    return {
+        "syscall": F.coalesce(system["SYSCALL"], numbered, system["syscall"]),
+        "_own": F.coalesce("_sys", "_main", F.expr(_EMPTY)),
+        "event_code": code,
+        "_object": _object_path(),
+        "_command": _arguments(),
+    }
+
+
+@cache
+def _action_columns() -> dict[str, Column]:
     is_user = F.col("event_code").isin(*_PREFIX_ACTIONS) & F.col("_sys").isNull()
-    settled = named.select("*", _action().alias("_action"), is_user.alias("_is_user"), _address().alias("_peer"))
-    own, action = F.col("_own"), F.col("_action")
-    path = F.when(action["name"] == "process_created", F.coalesce(own["exe"], _first_path())).otherwise(own["exe"])
-    category, name = action["category"], action["name"]
+    return {"_action": _action(), "_is_user": is_user, "_peer": _address()}
+
+
+@cache
+def _event_columns() -> tuple[Column | str, ...]:
+    own, category, name = F.col("_own"), F.col("_action")[0], F.col("_action")[1]
+    path = F.when(name == "process_created", F.coalesce(own["exe"], _first_path())).otherwise(own["exe"])
     outcome = F.coalesce(own["success"], own["res"])
     failed = outcome.isin("no", "failed", "0")
     target = (
@@ -115,11 +131,9 @@ def _mapped(whole: DataFrame) -> DataFrame:
     command = F.when(name == "process_created", F.coalesce("_command", "_title")).when(
         name == "user_command", own["cmd"]
     )
-    privilege = F.when(
-        name == "privilege_changed",
-        F.concat_ws(" ", "syscall", *[F.concat(F.lit(f"{k}="), F.coalesce(own[k.upper()], own[k])) for k in ("auid", "uid", "euid")]),
-    )  # fmt: skip
-    return settled.select(
+    ids = [F.concat(F.lit(f"{key}="), F.coalesce(own[key.upper()], own[key])) for key in ("auid", "uid", "euid")]
+    privilege = F.when(name == "privilege_changed", F.concat_ws(" ", "syscall", *ids))
+    return (
         F.sha2(F.concat_ws("\u0000", "tenant", "endpoint", F.lit("auditd"), "group_key"), 256).alias("event_id"),
         "tenant",
         "endpoint",
@@ -132,7 +146,9 @@ def _mapped(whole: DataFrame) -> DataFrame:
         category.alias("category"),
         F.when(failed & (name == "logon"), "logon_failed").otherwise(name).alias("action"),
         F.when(failed, "failure").when(outcome.isin("yes", "success", "1"), "success").alias("outcome"),
-        F.when(F.col("_is_user"), F.coalesce(own["acct"], own["ID"], own["AUID"], user)).otherwise(user).alias("user"),
+        F.when(F.col("_is_user"), F.coalesce(own["acct"], own["ID"], own["id"], own["AUID"], own["auid"], user))
+        .otherwise(user)
+        .alias("user"),
         F.expr("try_cast(_own['pid'] AS BIGINT)").alias("process_pid"),
         F.expr("try_cast(_own['ppid'] AS BIGINT)").alias("parent_pid"),
         path.alias("process_path"),
@@ -158,7 +174,7 @@ def _mapped(whole: DataFrame) -> DataFrame:
 
 
 def _action() -> Column:
-    """Category and action as one struct."""
+    """Category and action, in this order."""
     syscall, code = F.col("syscall"), F.col("event_code")
     flags = reduce(lambda other, item: F.when(syscall == item[0], F.col("_own")[item[1]]).otherwise(other),
                    [(name, key) for name, key in _OPENS.items() if key], F.lit(None).cast("string"))  # fmt: skip
@@ -166,29 +182,22 @@ def _action() -> Column:
     writes = F.coalesce(~F.right(flags, F.lit(1)).isin("0", "4", "8", "c", "C"), F.lit(False))
     created = F.exists("_paths", lambda path: path["nametype"] == "CREATE")
     opened = F.when(created, "file_created").when(writes, "file_written").otherwise("file_read")
-    by_call = [
-        F.when(syscall == name, F.struct(F.lit(category).alias("category"), F.lit(action).alias("name")))
-        for name, (category, action) in ACTIONS.items()
-    ]
-    by_type = [
-        F.when(code == name, F.struct(F.lit("auth").alias("category"), F.lit(action).alias("name")))
-        for name, action in _PREFIX_ACTIONS.items()
-    ]
+    named = {name: f"{category}/{action}" for name, (category, action) in ACTIONS.items()}
+    by_call = F.coalesce(
+        _lookup(named, syscall), F.concat(F.lit("syscall/"), F.coalesce(F.lower(syscall), F.lit("unknown")))
+    )
+    by_type = F.coalesce(
+        F.concat(F.lit("auth/"), _lookup(_PREFIX_ACTIONS, code)), F.concat(F.lit("other/event_"), F.lower(code))
+    )
     is_call = code == "SYSCALL"
     failed_exec = is_call & syscall.isin("execve", "execveat") & (F.col("_own")["success"] == "no")
-    return (
-        F.when(failed_exec, F.struct(F.lit("syscall").alias("category"), F.lit("execution_failed").alias("name")))
-        .when(is_call & syscall.isin(*_OPENS), F.struct(F.lit("file").alias("category"), opened.alias("name")))
-        .when(
-            is_call, F.coalesce(*by_call, F.struct(F.lit("syscall").alias("category"), F.lower(syscall).alias("name")))
-        )
-        .otherwise(
-            F.coalesce(
-                *by_type,
-                F.struct(F.lit("other").alias("category"), F.concat(F.lit("event_"), F.lower(code)).alias("name")),
-            )
-        )
+    told = (
+        F.when(failed_exec, "syscall/execution_failed")
+        .when(is_call & syscall.isin(*_OPENS), F.concat(F.lit("file/"), opened))
+        .when(is_call, by_call)
+        .otherwise(by_type)
     )
+    return F.split(told, "/")
 
 
 def _object_path() -> Column:
@@ -213,7 +222,7 @@ def _arguments() -> Column:
     A long word comes in numbered pieces (``a1[0]``, ``a1[1]``), a long list in several records.
     """
     pieces = F.transform(
-        F.filter("_args", lambda arg: F.rlike(arg["key"], F.lit(r"^a\d+(\[\d+\])?$"))),
+        F.filter("_args", lambda arg: F.rlike(arg["key"], F.lit(r"^a\d{1,7}(\[\d{1,7}\])?$"))),
         lambda arg: F.struct(
             F.regexp_extract(arg["key"], r"^a(\d+)", 1).cast("int").alias("word"),
             F.coalesce(F.nullif(F.regexp_extract(arg["key"], r"\[(\d+)\]", 1), F.lit("")), F.lit("0")).cast("int").alias("piece"),
@@ -273,15 +282,26 @@ def _fields() -> Column:
             F.lit("_proctitle"), F.col("_title"),
             F.lit("_paths"), F.nullif(F.array_join(names, "\n"), F.lit("")),
             F.lit("_saddr"), F.col("_saddr"),
+            F.lit("_command"), F.when(F.col("_sys").isNull(), F.col("_command")),
             F.lit("_records"), F.array_join("_kinds", " "),
         ),
         lambda _, value: value.isNotNull(),
     )  # fmt: skip
-    return F.map_concat(own, more)
+    rest = F.map_concat(own, more)
+    # the other records of an event whose own one is a system call, under their type
+    main = F.when(F.col("_sys").isNotNull() & F.col("_main").isNotNull(), _under(F.col("_main_code"), F.col("_main")))
+    target = F.when(F.col("_obj").isNotNull(), _under(F.lit("OBJ_PID"), F.col("_obj")))
+    return F.map_concat(rest, F.coalesce(main, F.expr(_EMPTY)), F.coalesce(target, F.expr(_EMPTY)))
+
+
+def _under(kind: Column, data: Column) -> Column:
+    return F.transform_keys(data, lambda key, _: F.concat(F.lower(kind), F.lit("."), key))
 
 
 def _hex(key: str) -> Column:
-    return F.expr(f"try_cast(conv(_own['{key}'], 16, 10) AS BIGINT)")
+    # `conv` fails on overflow, so only what fits goes in
+    value = F.col("_own")[key]
+    return F.when(F.rlike(value, F.lit("^[0-9a-fA-F]{1,16}$")), F.conv(value, 16, 10)).try_cast("bigint")
 
 
 def _file_name(path: Column) -> Column:
@@ -289,5 +309,5 @@ def _file_name(path: Column) -> Column:
 
 
 def _lookup(table: dict[str, str], key: Column) -> Column:
-    literals = [F.lit(part) for item in table.items() for part in item]
-    return F.try_element_at(F.create_map(*literals), key)
+    # a constant, read once by the optimiser: a map made of hundreds of literals is slow to plan
+    return F.try_element_at(F.from_json(F.lit(json.dumps(table)), "map<string,string>"), key)

@@ -9,16 +9,18 @@ __all__ = ["ACTIONS", "ARCHITECTURES", "syscall_numbers"]
 ARCHITECTURES = {"c000003e": "x86_64", "40000003": "i386", "c00000b7": "aarch64"}
 
 _X86_64 = """
-0 read 1 write 2 open 3 close 9 mmap 10 mprotect 13 rt_sigaction 14 rt_sigprocmask 16 ioctl 41 socket 42 connect 43 accept 44 sendto 45 recvfrom 46 sendmsg 49 bind 50 listen 54 setsockopt 56 clone 57 fork 58 vfork 59 execve 60 exit 62 kill 76 truncate 77 ftruncate 80 chdir 82 rename 83 mkdir 84 rmdir
-85 creat 86 link 87 unlink 88 symlink 90 chmod 91 fchmod 92 chown 93 fchown 94 lchown 101 ptrace 105 setuid 106 setgid
-113 setreuid 114 setregid 117 setresuid 119 setresgid 122 setfsuid 123 setfsgid 126 capset 132 utime 133 mknod 135 personality
-155 pivot_root 157 prctl 159 adjtimex 161 chroot 164 settimeofday 165 mount 166 umount2 169 reboot 170 sethostname 171
-setdomainname 174 create_module 175 init_module 176 delete_module 188 setxattr 189 lsetxattr 190 fsetxattr 197 removexattr
-198 lremovexattr 199 fremovexattr 200 tkill 227 clock_settime 231 exit_group 234 tgkill 235 utimes 246 kexec_load 257 openat
-258 mkdirat 259 mknodat 260 fchownat 261 futimesat 263 unlinkat 264 renameat 265 linkat 266 symlinkat 268 fchmodat 272
-unshare 280 utimensat 288 accept4 298 perf_event_open 304 open_by_handle_at 308 setns 310 process_vm_readv 311
-process_vm_writev 313 finit_module 316 renameat2 319 memfd_create 320 kexec_file_load 321 bpf 322 execveat 428 open_tree 429
-move_mount 430 fsopen 435 clone3 437 openat2 452 fchmodat2
+0 read 1 write 2 open 3 close 9 mmap 10 mprotect 13 rt_sigaction 14 rt_sigprocmask 16 ioctl 41 socket 42 connect 43
+accept 44 sendto 45 recvfrom 46 sendmsg 49 bind 50 listen 54 setsockopt 56 clone 57 fork 58 vfork 59 execve 60 exit 62
+kill 76 truncate 77 ftruncate 80 chdir 82 rename 83 mkdir 84 rmdir 85 creat 86 link 87 unlink 88 symlink 90 chmod 91
+fchmod 92 chown 93 fchown 94 lchown 101 ptrace 105 setuid 106 setgid 113 setreuid 114 setregid 117 setresuid 119
+setresgid 122 setfsuid 123 setfsgid 126 capset 132 utime 133 mknod 135 personality 155 pivot_root 157 prctl 159
+adjtimex 161 chroot 164 settimeofday 165 mount 166 umount2 169 reboot 170 sethostname 171 setdomainname 174
+create_module 175 init_module 176 delete_module 188 setxattr 189 lsetxattr 190 fsetxattr 197 removexattr 198
+lremovexattr 199 fremovexattr 200 tkill 227 clock_settime 231 exit_group 234 tgkill 235 utimes 246 kexec_load 257
+openat 258 mkdirat 259 mknodat 260 fchownat 261 futimesat 263 unlinkat 264 renameat 265 linkat 266 symlinkat 268
+fchmodat 272 unshare 280 utimensat 288 accept4 298 perf_event_open 304 open_by_handle_at 308 setns 310
+process_vm_readv 311 process_vm_writev 313 finit_module 316 renameat2 319 memfd_create 320 kexec_file_load 321 bpf 322
+execveat 428 open_tree 429 move_mount 430 fsopen 435 clone3 437 openat2 452 fchmodat2
 """
 _I386 = """
 1 exit 2 fork 5 open 8 creat 9 link 10 unlink 11 execve 14 mknod 15 chmod 21 mount 23 setuid 26 ptrace 30 utime 37 kill 38

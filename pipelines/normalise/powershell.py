@@ -50,7 +50,7 @@ def host_path(command_line: Column) -> Column:
 
 
 def host_user(context: Column) -> Column:
-    """Account that runs it, ``DOMAIN\\name``."""
+    r"""Account that runs it, ``DOMAIN\name``."""
     return _first(context, _USER)
 
 

@@ -1,4 +1,4 @@
-"""Records in the envelope to the columns of ``events``, for providers that log numbered events with named fields.
+r"""Records in the envelope to the columns of ``events``, for providers that log numbered events with named fields.
 
 Which field fills which column is data (`Kind`); here is how a value is converted, the same for all kinds. Events are
 not put together or deduplicated here, that is ``pipelines.normalise.records``; auditd has a module of its own.
@@ -9,7 +9,7 @@ not put together or deduplicated here, that is ``pipelines.normalise.records``; 
 | ``*_pid`` | decimal; hex (``0x1f4``) is converted |
 | ``*_guid`` | lower case, braces kept; all zeros is null |
 | ``*_name`` | file name of the path |
-| ``user`` | ``DOMAIN\\name``; of 4688 the account that the new process runs under where that is another's |
+| ``user`` | ``DOMAIN\name``; of 4688 the account that the new process runs under where that is another's |
 | ``*_ip`` | IPv4 in IPv6 (``::ffff:``) as IPv4 |
 | ``*_port`` | 0 to 65535, else null |
 | ``outcome`` | of the audit keyword, of a blocked connection, of a DNS query's status |
@@ -61,25 +61,52 @@ def mapped_events(parsed: DataFrame) -> DataFrame:
     Returns:
         Columns of ``events`` that one record alone can fill, and reason, group_key, part_number (of a numbered part).
     """
-    known = parsed.withColumn("_key", F.concat_ws("/", "provider", "event_code")).withColumn(
-        "_base", F.try_element_at(_layouts(), F.col("_key"))
-    )
-    variant_key = F.concat_ws("/", "_key", F.col("data")[F.col("_base")["variant_by"]])
+    for step in (_base_columns, _kind_columns, _context_columns, _application_columns, _path_columns):
+        parsed = parsed.withColumns(step())
+    return parsed.select(*_event_columns())
+
+
+# The columns of a step are the same for all rows and made once a process: each is dozens of calls into Java.
+
+
+@lru_cache(maxsize=1)
+def _base_columns() -> dict[str, Column]:
+    key = F.concat_ws("/", "provider", "event_code")
+    return {"_key": key, "_base": F.try_element_at(_layouts(), key)}
+
+
+@lru_cache(maxsize=1)
+def _kind_columns() -> dict[str, Column]:
+    variant_key = F.concat_ws("/", "_key", _data()[F.col("_base")["variant_by"]])
     chosen = F.coalesce(F.try_element_at(_layouts(), variant_key), F.col("_base"))
-    kind = known.withColumn(
-        "_kind", F.when(F.col("_base")["variant_by"].isNull(), F.col("_base")).otherwise(chosen)
-    ).withColumn("_context", F.when(F.col("_kind")["category"] == "script", powershell.context_of(_data(), _message())))
-    script = kind.withColumn(
-        "_host_application", F.when(F.col("_context").isNotNull(), powershell.host_application(F.col("_context")))
-    )
-    paths = script.select(
-        *[name for name in script.columns if name != "_host_application"],
-        _process_path().alias("process_path"),
-        F.coalesce(_value("command_line"), F.col("_host_application")).alias("command_line"),
-        _value("parent_path").alias("parent_path"),
-        _value("target_path").alias("target_path"),
-    )
-    return paths.select(
+    return {"_kind": F.when(F.col("_base")["variant_by"].isNull(), F.col("_base")).otherwise(chosen)}
+
+
+@lru_cache(maxsize=1)
+def _context_columns() -> dict[str, Column]:
+    return {"_context": F.when(_kind("category") == "script", powershell.context_of(_data(), _message()))}
+
+
+@lru_cache(maxsize=1)
+def _application_columns() -> dict[str, Column]:
+    context = F.col("_context")
+    return {"_host_application": F.when(context.isNotNull(), powershell.host_application(context))}
+
+
+@lru_cache(maxsize=1)
+def _path_columns() -> dict[str, Column]:
+    return {
+        "process_path": _process_path(),
+        "command_line": F.coalesce(_value("command_line"), F.col("_host_application")),
+        "parent_path": _value("parent_path"),
+        "target_path": _value("target_path"),
+    }
+
+
+@lru_cache(maxsize=1)
+def _event_columns() -> tuple[Column | str, ...]:
+    registry_key = F.concat_ws("\\", _value("registry_key"), _value("registry_tail"))
+    return (
         "tenant", "record_id", "received_at", "reason", "group_key", "endpoint", "platform", "ts", "source",
         "provider", "channel", "event_code",
         F.coalesce(_kind("category"), F.lit("other")).alias("category"),
@@ -96,14 +123,14 @@ def mapped_events(parsed: DataFrame) -> DataFrame:
         _address("dst_ip"), _port("dst_port"), _value("dst_domain").alias("dst_domain"),
         _address("src_ip"), _port("src_port"),
         _protocol().alias("protocol"),
-        F.concat_ws("\\", _value("registry_key"), _value("registry_tail")).alias("_registry_key"),
+        F.when(registry_key != "", registry_key).alias("registry_key"),
         _value("registry_value").alias("registry_value"),
         _value("logon_type").alias("logon_type"),
         F.regexp_replace(_value("privilege"), r"\s+", " ").alias("privilege"),
         _is_signed().alias("is_signed"),
         _fields().alias("fields"),
         F.expr("CASE WHEN group_key IS NOT NULL THEN try_cast(data['MessageNumber'] AS int) END").alias("part_number"),
-    ).withColumn("registry_key", F.nullif("_registry_key", F.lit(""))).drop("_registry_key")  # fmt: skip
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -235,7 +262,9 @@ def _outcome() -> Column:
     succeeded = F.rlike(keywords, F.lit(r"^0x8020|(?i)audit[ _]success"))
     return (
         F.when(failed, "failure")
-        .when((_kind("action") == "dns_query") & status.isNotNull(), F.when(status == "0", "success").otherwise("failure"))
+        .when(
+            (_kind("action") == "dns_query") & status.isNotNull(), F.when(status == "0", "success").otherwise("failure")
+        )
         .when(succeeded, "success")
     )
 
@@ -266,6 +295,8 @@ def _is_signed() -> Column:
 def _fields() -> Column:
     used, data, is_known = _kind("used"), _data(), F.col("_kind").isNotNull()
     rest = F.map_filter(data, lambda key, _: F.coalesce(~F.array_contains(used, key), F.lit(True)))
-    header = F.map_filter("header", lambda key, _: (~is_known | (key == "record_number")) & ~F.map_contains_key(data, key))
+    header = F.map_filter(
+        "header", lambda key, _: (~is_known | (key == "record_number")) & ~F.map_contains_key(data, key)
+    )
     message = F.when((F.size(data) == 0) & _message().isNotNull(), F.create_map(F.lit("message"), _message()))
     return F.map_concat(rest, header, F.coalesce(message, F.create_map().cast("map<string,string>")))

@@ -224,7 +224,8 @@ def _batches(lines: list[bytes], offset: int, longest: int, skipped: int) -> Ite
 
 
 def _replaced(lines: list[bytes]) -> tuple[pa.Array, pa.Array]:
-    text, problems = [], []
+    text: list[str] = []
+    problems: list[str | None] = []
     for line in lines:
         try:
             text.append(line.decode())

@@ -48,7 +48,9 @@ def test_auditd_without_node_takes_the_files_name(tmp_path: Path, settings: Sett
         ("events.evtx", b"ElfFile\x00" + bytes(99), "evtx"),
     ],
 )
-def test_what_cannot_be_read_is_refused(tmp_path: Path, settings: Settings, name: str, content: bytes, reason: str) -> None:
+def test_what_cannot_be_read_is_refused(
+    tmp_path: Path, settings: Settings, name: str, content: bytes, reason: str
+) -> None:
     with pytest.raises(IngestError, match=reason):
         ingest_file(_file(tmp_path, name, content), settings)
     assert not Path(settings.landing_path).exists()

@@ -1,0 +1,252 @@
+"""Fitting a network to labelled windows: what an epoch shows it, and when it has seen enough.
+
+How far a fit should go is decided by ``models.selection`` on captures that it has not seen; nothing here knows of
+captures held out, calibration or files.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from models.captures import USED_LABELS
+from models.dataset import Example
+from models.network import NetworkConfig, WindowGAT
+from models.tensors import GraphBatch, GraphTensors, collate, to_tensors
+from models.vocabulary import Vocabulary
+from models.word_evidence import fitted_evidence
+
+__all__ = ["FitConfig", "Window", "fit", "logits_of", "prepared"]
+
+Floats = npt.NDArray[np.float64]
+
+_EDGES_PER_PASS = 16_384
+_WARM_UP = 20  # steps
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a network is fitted; part of the weights' card.
+
+    Attributes:
+        seed: of the weights, the order and the dropout.
+        epochs: passes at most.
+        windows_per_capture: windows of one capture and label that an epoch shows, so that a long recording counts as
+            one recording and not as its many overlapping windows.
+        windows_per_step, edges_per_step: of a gradient step at most; edges and nodes together.
+        mixing: share of windows that are shown together with a window without attack of another capture, as one window: an
+            intrusion stays one, whatever other work goes on beside it.
+        word_dropout: share of words that a step does not see at all.
+        averaging: of the weights over steps (Polyak); the average is what is judged and kept.
+    """
+
+    seed: int = 3
+    epochs: int = 8
+    windows_per_capture: int = 4
+    windows_per_step: int = 12
+    edges_per_step: int = 12_288
+    learning_rate: float = 7e-4
+    weight_decay: float = 0.1
+    mixing: float = 0.3
+    word_dropout: float = 0.2
+    label_smoothing: float = 0.03
+    averaging: float = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One labelled window, ready for the network.
+
+    Attributes:
+        tensors: its graph.
+        is_attack: its label.
+        weight: what it counts beside other windows.
+        capture: recording that it is of.
+    """
+
+    tensors: GraphTensors
+    is_attack: bool
+    weight: float
+    capture: str
+
+
+def prepared(examples: Sequence[Example], vocabulary: Vocabulary) -> list[Window]:
+    """Turn examples into windows of one vocabulary, in the same order."""
+    return [
+        Window(to_tensors(one.graph, vocabulary), one.is_attack, USED_LABELS[one.label], one.capture.tenant)
+        for one in examples
+    ]
+
+
+def fit(
+    network_config: NetworkConfig,
+    config: FitConfig,
+    windows: Sequence[Window],
+    after_epoch: Callable[[int, WindowGAT], None] | None = None,
+) -> WindowGAT:
+    """Fit a network; the same windows and configs give the same weights on the same machine.
+
+    Args:
+        network_config: its shape.
+        config: how.
+        windows: both labels among them.
+        after_epoch: told the number of epochs done and the averaged network after each.
+    """
+    torch.manual_seed(config.seed)
+    draw = np.random.default_rng(config.seed)
+    network = WindowGAT(network_config)
+    if network_config.word_evidence:
+        _start_from_words(network, windows)
+    averaged = deepcopy(network).eval().requires_grad_(False)
+    optimiser = torch.optim.AdamW(_groups(network, config), lr=config.learning_rate)
+    weights = _balanced(windows)
+    n_steps = 0
+    for epoch in range(1, config.epochs + 1):
+        network.train()
+        for step in _steps(windows, config, draw):
+            batch = _without_words(_mixed(windows, step), config, network_config.n_words)
+            target = torch.tensor([int(windows[i].is_attack) for i, _ in step])
+            loss = nn.functional.cross_entropy(
+                network(batch), target, reduction="none", label_smoothing=config.label_smoothing
+            )
+            weight = torch.tensor([weights[i] for i, _ in step], dtype=torch.float32)
+            optimiser.zero_grad()
+            _gradients((loss * weight).sum() / weight.sum())
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * min(1.0, (n_steps + 1) / _WARM_UP)
+            optimiser.step()
+            n_steps += 1
+            _average(averaged, network, min(config.averaging, n_steps / (n_steps + 10)))
+        if after_epoch is not None:
+            after_epoch(epoch, averaged)
+    return averaged
+
+
+def logits_of(network: WindowGAT, windows: Sequence[GraphTensors]) -> Floats:
+    """How much the attack's logit is over the other, a window: (n_windows,)."""
+    out: list[Floats] = []
+    network.eval()
+    dtype = next(network.parameters()).dtype
+    with torch.no_grad():
+        for part in _parts([_size(window) for window in windows], _EDGES_PER_PASS):
+            logits = network(collate([windows[i] for i in part], dtype=dtype))
+            out.append((logits[:, 1] - logits[:, 0]).double().numpy())
+    return np.concatenate(out) if out else np.zeros(0)
+
+
+def _groups(network: WindowGAT, config: FitConfig) -> list[dict[str, object]]:
+    """Matrices and embeddings are held small, biases and norms are not."""
+    free = [value for value in network.parameters() if value.requires_grad]
+    return [
+        {"params": [value for value in free if value.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [value for value in free if value.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _start_from_words(network: WindowGAT, windows: Sequence[Window]) -> None:
+    """Take what words alone say from a regression, keep it, and let the graph start from adding nothing."""
+    of = Counter((window.capture, window.is_attack) for window in windows)
+    evidence, start = fitted_evidence(
+        [window.tensors for window in windows],
+        [window.is_attack for window in windows],
+        [window.weight / of[window.capture, window.is_attack] ** 0.5 for window in windows],
+        network.config.n_words,
+    )
+    last = cast(nn.Linear, network.head[-1])
+    with torch.no_grad():
+        network.evidence.weight[:, 1] = torch.from_numpy(evidence)
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([0.0, start]))
+    network.evidence.requires_grad_(False)
+
+
+def _balanced(windows: Sequence[Window]) -> list[float]:
+    """Weights under which both labels count the same, however many windows each has."""
+    totals = {label: sum(w.weight for w in windows if w.is_attack is label) for label in (True, False)}
+    return [window.weight / max(totals[window.is_attack], 1e-9) * len(windows) / 2 for window in windows]
+
+
+def _steps(
+    windows: Sequence[Window], config: FitConfig, draw: np.random.Generator
+) -> Iterator[list[tuple[int, int | None]]]:
+    """One epoch: some windows of each capture and label, shuffled, some with company, cut into steps."""
+    of: dict[tuple[str, bool], list[int]] = {}
+    for number, window in enumerate(windows):
+        of.setdefault((window.capture, window.is_attack), []).append(number)
+    shown: list[int] = []
+    for numbers in of.values():
+        n = min(len(numbers), config.windows_per_capture)
+        shown.extend(draw.choice(numbers, size=n, replace=False).tolist())
+    quiet = [numbers for (_, is_attack), numbers in of.items() if not is_attack]
+    pairs: list[tuple[int, int | None]] = []
+    for number in draw.permutation(shown).tolist():
+        company = None
+        if quiet and draw.random() < config.mixing:
+            company = int(draw.choice(quiet[int(draw.integers(len(quiet)))]))
+        alone = company is None or windows[company].capture == windows[number].capture
+        pairs.append((number, None if alone else company))
+    sizes = [sum(_size(windows[i].tensors) for i in pair if i is not None) for pair in pairs]
+    for part in _parts(sizes, config.edges_per_step, config.windows_per_step):
+        yield [pairs[i] for i in part]
+
+
+def _mixed(windows: Sequence[Window], step: Sequence[tuple[int, int | None]]) -> GraphBatch:
+    """A step's windows as tensors; a window and its company are one."""
+    members = [(place, i) for place, pair in enumerate(step) for i in pair if i is not None]
+    batch = collate([windows[i].tensors for _, i in members])
+    place = torch.tensor([place for place, _ in members])
+    return replace(batch, n_windows=len(step), window=place.index_select(0, batch.window))
+
+
+def _parts(sizes: Sequence[int], limit: int, most: int = 1_000_000) -> Iterator[list[int]]:
+    part: list[int] = []
+    total = 0
+    for number, size in enumerate(sizes):
+        if part and (total + size > limit or len(part) == most):
+            yield part
+            part, total = [], 0
+        part.append(number)
+        total += size
+    if part:
+        yield part
+
+
+def _size(window: GraphTensors) -> int:
+    return window.n_edges + window.n_nodes
+
+
+def _without_words(batch: GraphBatch, config: FitConfig, n_words: int) -> GraphBatch:
+    """Take some words out of the whole batch, so that no verdict hangs on a single one."""
+    keep = torch.rand(n_words) >= config.word_dropout
+    node_words, node_n_words = _kept_words(batch.node_words, batch.node_n_words, keep)
+    detail_words, detail_n_words = _kept_words(batch.detail_words, batch.detail_n_words, keep)
+    return replace(
+        batch,
+        node_words=node_words,
+        node_n_words=node_n_words,
+        detail_words=detail_words,
+        detail_n_words=detail_n_words,
+    )
+
+
+def _kept_words(words: Tensor, n_words: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
+    stays = keep.index_select(0, words)
+    owner = torch.repeat_interleave(torch.arange(len(n_words)), n_words)
+    return words[stays], torch.bincount(owner[stays], minlength=len(n_words))
+
+
+def _average(averaged: WindowGAT, network: WindowGAT, share: float) -> None:
+    with torch.no_grad():
+        for mean, value in zip(averaged.parameters(), network.parameters(), strict=True):
+            mean.lerp_(value, 1 - share)
+
+
+def _gradients(loss: Tensor) -> None:
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped

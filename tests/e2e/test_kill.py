@@ -1,0 +1,90 @@
+"""`kill -9` of the streaming process at random moments, then a run to the end: the tables of an undisturbed run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipelines.settings import Settings
+from pipelines.sources.ingest import ingest_file
+from tests.pipelines.tables import RESULTS, comparable, rows, tables
+from tests.pipelines.telemetry import audit_lines, windows_lines
+
+pytestmark = pytest.mark.e2e
+
+LOGSTER = Path(sys.executable).with_name("logster")
+KILLS = int(os.environ.get("LOGSTER_TEST_KILLS", "1"))
+LONGEST_LIFE = 45.0  # seconds; on two idle cores the first batch is written after some 20
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOGSTER_", "MLFLOW_"))}
+    # one file a batch, windows closed as soon as they can be: most of a life is spent writing
+    return kept | {
+        "LOGSTER_LAKE": settings.lake, "LOGSTER_MAX_FILES_PER_TRIGGER": "1", "LOGSTER_TRIGGER": "PT1S",
+        "LOGSTER_SPARK_MASTER": "local[2]", "LOGSTER_SPARK_DRIVER_MEMORY": "2g",
+    }  # fmt: skip
+
+
+def landed(settings: Settings, folder: Path) -> None:
+    """The telemetry in four files; events of several records are split over them."""
+    lines = windows_lines() + audit_lines()
+    for part in range(4):
+        file = folder / f"{part}.log"
+        file.write_text("\n".join(lines[part::4]) + "\n", encoding="utf-8")
+        ingest_file(file, settings)
+
+
+def run_once(settings: Settings) -> None:
+    done = subprocess.run(
+        [str(LOGSTER), "run", "--once"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [str(LOGSTER), "run"], env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_killed_at_random_moments_it_comes_to_the_same_tables(tmp_path: Path) -> None:
+    calm = Settings(lake=str(tmp_path / "calm" / "lake"), _env_file=None)
+    torn = Settings(lake=str(tmp_path / "torn" / "lake"), _env_file=None)
+    for settings in (calm, torn):
+        Path(settings.lake).mkdir(parents=True)
+        landed(settings, tmp_path)
+    rng = random.Random()
+    lives = []
+    for _ in range(KILLS):
+        with running(torn) as process:
+            lives.append(round(rng.uniform(5, LONGEST_LIFE), 2))
+            time.sleep(lives[-1])
+            assert process.poll() is None, f"ended by itself with {process.returncode}"
+            process.send_signal(signal.SIGKILL)
+    run_once(torn)
+    run_once(calm)
+    counts = {name: len(rows(calm, name)) for name in RESULTS}
+    assert all(counts.values()), counts
+    expected, found = tables(calm), tables(torn)
+    for name in RESULTS:
+        assert found[name] == expected[name], f"{name} after lives of {lives} seconds"
+    for name in ("raw", "quarantine"):
+        assert comparable(rows(torn, name)) == comparable(rows(calm, name)), f"{name} after lives of {lives} seconds"

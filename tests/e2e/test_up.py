@@ -1,0 +1,136 @@
+"""`logster up` as a person meets it: sample telemetry to alerts in the API, pages that answer, and nothing left behind."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+LOGSTER = Path(sys.executable).with_name("logster")
+LONG = 600.0  # a busy machine; alone on two cores it takes a quarter of that
+
+
+class Up:
+    """A running `logster up` with its output, and every process that carries its mark in the environment."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.ports = dict(zip(("api", "dagster", "mlflow"), free_ports(3), strict=True))
+        self.mark = f"LOGSTER_TEST_MARK={folder}"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LOGSTER_")}
+        environment |= {f"LOGSTER_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
+        environment |= {"LOGSTER_TEST_MARK": str(folder), "LOGSTER_SPARK_DRIVER_MEMORY": "2g"}
+        self.process = subprocess.Popen(
+            [str(LOGSTER), "up", *arguments], cwd=folder, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        self.output = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        with self.process.stdout:
+            for line in self.process.stdout:
+                self.output += line
+
+    def wait_for(self, what: Callable[[], object], *, seconds: float = LONG) -> None:
+        deadline = time.monotonic() + seconds
+        while not what():
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.1)
+
+    def get(self, service: str, path: str) -> httpx.Response | None:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.ports[service]}{path}", timeout=5)
+        except httpx.HTTPError:
+            return None
+
+    def answers(self, service: str, path: str) -> bool:
+        answer = self.get(service, path)
+        return answer is not None and answer.status_code == 200
+
+    def exit_code(self, *, within: float) -> int:
+        try:
+            code = self.process.wait(timeout=within)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"did not end within {within:.0f} s:\n{self.output}")
+        self._reader.join(5)
+        return code
+
+    def left_running(self) -> list[str]:
+        """Command lines of what still runs of it, wherever it may have gone."""
+        left = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    left.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            except OSError:
+                continue
+        return left
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture
+def up(tmp_path: Path):
+    """Starts `logster up`; whatever the test does, nothing of it outlives it."""
+    started: list[Up] = []
+
+    def start(*arguments: str) -> Up:
+        started.append(Up(tmp_path, *arguments))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def test_the_demo_ends_with_alerts_shown_and_nothing_left_running(up):
+    run = up("--demo", "--exit")
+    for service, path in (("api", "/health"), ("dagster", "/"), ("mlflow", "/")):
+        run.wait_for(lambda service=service, path=path: run.answers(service, path))
+    run.wait_for(lambda: (page := run.get("api", "/alerts")) is not None and page.is_success and page.json()["alerts"])
+    health = run.get("api", "/health")
+    assert health is not None
+    assert health.json()["status"] == "ok"
+    assert run.exit_code(within=LONG) == 0, run.output
+    rows = [line for line in run.output.splitlines() if re.search(r"│ (CRITICAL|HIGH|MEDIUM) +│", line)]
+    assert rows, run.output
+    assert {row.split("│")[3].strip() for row in rows} <= {"acme-retail", "globex-bank"}
+    for what in ("API, documentation", "Dagster", "MLflow"):
+        assert re.search(rf"│ {what} +│ http://127\.0\.0\.1:\d+\S* +│ up +│", run.output), run.output
+    assert "nothing is left running" in run.output
+    assert run.left_running() == []
+
+
+def test_ctrl_c_in_the_middle_of_a_batch_ends_all_with_exit_code_0(up):
+    run = up("--demo")
+    run.wait_for(lambda: "reading batch" in run.output)
+    time.sleep(2)
+    os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: to all in the foreground
+    assert run.exit_code(within=60) == 0, run.output
+    assert "nothing is left running" in run.output
+    assert "Traceback" not in run.output
+    assert run.left_running() == []

@@ -1,0 +1,104 @@
+"""The commands that need no Spark, as processes: what they print, where, and their exit codes."""
+
+import json
+import socket
+
+import pytest
+
+
+def only_line(text: str) -> str:
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    return lines[0]
+
+
+def test_help_names_every_command(logster):
+    shown = logster("--help")
+    assert shown.returncode == 0
+    for command in ("up", "ingest", "run", "score", "sql", "alerts", "ledger", "models", "doctor"):
+        assert f" {command} " in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LOGSTER_API_PORT", "http"), ("LOGSTER_WINDOW_WIDTH", "PT90S"), ("LOGSTER_TRIGGER", "soon")],
+)
+def test_a_bad_setting_is_one_line_that_names_it(logster, variable, value):
+    ended = logster("alerts", **{variable: value})
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert only_line(ended.stderr).startswith("logster: LOGSTER_")
+    if variable != "LOGSTER_WINDOW_WIDTH":  # the slide no longer divides it
+        assert variable in ended.stderr
+
+
+def test_ingest_lands_good_files_and_refuses_bad_ones(logster, tmp_path):
+    good, empty = tmp_path / "host-1.log", tmp_path / "empty.log"
+    good.write_text('type=EXECVE msg=audit(1700000000.123:1): argc=1 a0="id"\n' * 3)
+    empty.touch()
+    ended = logster("ingest", str(good), str(empty), "--tenant", "acme")
+    assert ended.returncode == 1
+    assert "1 files, 3 records" in ended.stdout
+    assert f"refused {empty}: file is empty" in ended.stderr
+    landed = [path for path in (tmp_path / "lake" / "_landing").rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in landed] == [good.read_bytes()]
+    assert "tenant=acme" in landed[0].parts
+
+
+def test_an_unknown_format_is_refused_with_the_known_ones(logster, tmp_path):
+    ended = logster("ingest", str(tmp_path), "--format", "syslogg")
+    assert ended.returncode == 1
+    assert "no format 'syslogg'; there are auditd, " in only_line(ended.stderr)
+
+
+@pytest.mark.parametrize("command", [("alerts",), ("sql", "SELECT 1"), ("ledger",)])
+def test_a_missing_lake_is_one_line(logster, command):
+    ended = logster(*command)
+    assert ended.returncode == 1
+    assert only_line(ended.stderr).startswith("logster: there is no lake at ./lake (LOGSTER_LAKE)")
+
+
+def test_alerts_are_shown_newest_first_on_lines_that_are_not_cut(logster, write_alert):
+    summary = "sh ran [bold]curl[/] " + "x" * 200 + " \x1b[2J"
+    write_alert(1)
+    write_alert(2, severity="CRITICAL", attack_prob=0.99, related_endpoints=["web-1"])
+    write_alert(3, contributing_events=[{"event_id": "e", "weight": 1.0, "summary": summary}])
+    shown = logster("alerts").stdout
+    rows = [line for line in shown.splitlines() if " acme " in line]
+    assert [row.split("│")[4].strip() for row in rows] == ["web-3", "web-2", "web-1"]
+    assert (
+        summary.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in rows[0]
+    )  # brackets are text, and no escape gets through
+    told = [json.loads(line) for line in logster("alerts", "--json", "--limit", "2").stdout.splitlines()]
+    assert [alert["endpoint"] for alert in told] == ["web-3", "web-2"]
+    assert told[0]["last_seen"] == "2026-03-01T12:03:00Z"
+    assert logster("alerts", "--tenant", "globex").stdout == "no alerts\n"
+
+
+def test_sql_sees_every_table_and_a_bad_query_is_one_line(logster, write_alert):
+    write_alert(1)
+    shown = logster("sql", "SELECT endpoint, ['a', 'b'] AS list FROM alerts LEFT JOIN events USING (endpoint)").stdout
+    assert "web-1" in shown
+    assert "['a', 'b']" in shown
+    bad = logster("sql", "SELECT nonsense FROM alerts")
+    assert bad.returncode == 1
+    assert "nonsense" in only_line(bad.stderr)
+
+
+def test_up_names_the_ports_in_use_and_their_settings_before_anything_starts(logster, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = logster("up", LOGSTER_API_PORT=str(port), LOGSTER_MLFLOW_PORT=str(port))
+    assert ended.returncode == 1
+    told = only_line(ended.stderr)
+    assert f"port {port} of the API is in use: set LOGSTER_API_PORT to another" in told
+    assert f"port {port} of MLflow is wanted twice: set LOGSTER_MLFLOW_PORT to another" in told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow  # MLflow takes seconds to import
+def test_an_unknown_model_is_one_line(logster, write_alert):
+    write_alert(1)
+    ended = logster("score", "--model", "logster-linux@nobody", "--from", "2026-01-01", "--to", "2026-01-02")
+    assert ended.returncode == 1
+    assert only_line(ended.stderr).startswith("logster: there is no model logster-linux@nobody in sqlite:///")

@@ -1,0 +1,49 @@
+"""Each check finds what is wrong and says what to do."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from logster.doctor import CHECKS, examine
+from pipelines.settings import Settings
+
+
+def finding_of(check: str, tmp_path: Path, **settings):
+    return CHECKS[check](Settings(lake=str(tmp_path / "lake"), _env_file=None, **settings))
+
+
+def test_a_lake_that_is_not_there_yet_is_no_problem(tmp_path):
+    assert finding_of("lake", tmp_path).remedy is None
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_foreign_table_is_found_with_what_it_lacks(tmp_path):
+    write_deltalake(str(tmp_path / "lake" / "feedback"), pa.table({"feedback_id": ["1"], "tenant": ["acme"]}))
+    finding = finding_of("lake", tmp_path)
+    assert finding.what.startswith("table feedback lacks actor, alert_id, ")
+    assert "LOGSTER_LAKE" in (finding.remedy or "")
+
+
+def test_a_lake_below_a_file_is_found(tmp_path):
+    (tmp_path / "lake").touch()
+    assert "LOGSTER_LAKE" in (finding_of("lake", tmp_path).remedy or "")
+
+
+@pytest.mark.parametrize(("heap", "is_well"), [("1m", True), ("9999g", False)])
+def test_the_heap_must_fit_into_free_memory(tmp_path, heap, is_well):
+    assert (finding_of("memory", tmp_path, spark_driver_memory=heap).remedy is None) == is_well
+
+
+def test_a_problem_is_a_row_and_the_answer_is_no(tmp_path, monkeypatch, capsys):
+    wanted = ("Java", "memory")
+    monkeypatch.setattr("logster.doctor.CHECKS", {name: CHECKS[name] for name in wanted})
+    settings = Settings(lake=str(tmp_path / "lake"), java_home=str(tmp_path), spark_driver_memory="1m", _env_file=None)
+    assert not examine(settings)
+    java, memory = [
+        line for line in capsys.readouterr().out.splitlines() if any(f" {name} " in line for name in wanted)
+    ]
+    assert "problem" in java
+    assert "LOGSTER_JAVA_HOME" in java
+    assert " ok " in memory

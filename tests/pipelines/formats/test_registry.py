@@ -1,0 +1,18 @@
+import pytest
+
+from pipelines.formats.registry import formats_by_priority
+from pipelines.schemas.telemetry import PLATFORMS
+
+pytestmark = pytest.mark.fast
+
+
+def test_formats_are_found_in_the_order_in_which_they_are_asked() -> None:
+    formats = formats_by_priority()
+    assert [one.name for one in formats] == ["winlogbeat", "winlogbeat6", "nxlog", "winevent", "sysmon_linux", "auditd"]
+    assert {one.platform for one in formats} <= set(PLATFORMS)
+    assert "auto" not in {one.name for one in formats}
+
+
+def test_formats_of_numbered_events_are_read_in_one_pass() -> None:
+    """A plan with a branch for each of them takes Spark seconds to compile in every micro-batch."""
+    assert len({one.parse for one in formats_by_priority()}) == 2

@@ -1,0 +1,62 @@
+"""Records of every format and the events that they become, as pairs of files under ``cases/``.
+
+``cases/<name>/input.log`` holds the lines, ``expected.json`` the events (with the numbers of their lines, from 1) and
+what was refused. After a change that is meant, rewrite the expected files and review the difference:
+
+    LOGSTER_TEST_REWRITE=1 .venv/bin/python -m pytest -m "" tests/pipelines/normalise/test_cases.py
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CASES = sorted(path.parent for path in (Path(__file__).parent / "cases").glob("*/input.log"))
+_ALWAYS_THE_SAME = ("tenant", "ingested_at", "record_id", "record_ids", "parser_version")
+
+pytestmark = pytest.mark.slow
+
+
+def _lines(case: Path) -> list[str]:
+    return (case / "input.log").read_text().removesuffix("\n").split("\n")  # splitlines() would cut at auditd's 0x1d
+
+
+@pytest.fixture(scope="module")
+def results(normalise, make_line) -> dict[str, dict[str, Any]]:
+    """All cases in one job; a case's name is its tenant."""
+    lines = [
+        make_line(record, tenant=case.name, origin=str(number))
+        for case in CASES
+        for number, record in enumerate(_lines(case), start=1)
+    ]
+    found = normalise(lines)
+    got: dict[str, dict[str, Any]] = {case.name: {"events": [], "quarantine": []} for case in CASES}
+    for event in found.events:
+        numbers = sorted(int(origin) for one in event["record_ids"] for _, origin in found.origins[one])
+        told = {name: value for name, value in event.items() if name not in _ALWAYS_THE_SAME}
+        got[event["tenant"]]["events"].append({"lines": numbers, **told})
+    for row in sorted(found.quarantine, key=lambda row: int(row["origin"])):
+        got[row["tenant"]]["quarantine"].append(
+            {"line": int(row["origin"]), "source": row["source"], "reason": row["reason"]}
+        )
+    for result in got.values():
+        result["events"].sort(key=lambda event: event["lines"])
+    if os.environ.get("LOGSTER_TEST_REWRITE"):
+        for case in CASES:
+            text = json.dumps(got[case.name], indent=1, ensure_ascii=False, sort_keys=False)
+            (case / "expected.json").write_text(text + "\n")
+    return got
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_records_become_the_events_expected(results, case: Path) -> None:
+    assert results[case.name] == json.loads((case / "expected.json").read_text())
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_line_is_in_one_event_or_in_quarantine(results, case: Path) -> None:
+    in_events = [number for event in results[case.name]["events"] for number in event["lines"]]
+    refused = [row["line"] for row in results[case.name]["quarantine"]]
+    assert sorted([*in_events, *refused]) == list(range(1, len(_lines(case)) + 1))

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -85,12 +86,11 @@ def measure_latency(spark: SparkSession, score: Scorer, folder: Path, *, n_files
     rng = random.Random(1)
     try:
         with _served(settings) as client:
-            _wait_until(lambda: driver.progress.doing != "starting" or stream.done(), "the stream does not start")
             taken = []
             for number in range(n_files + 1):
                 # files come at any time between two triggers
                 time.sleep(rng.uniform(0, settings.trigger.total_seconds()))
-                taken.append(_one_file(number, folder, settings, client, clock))
+                taken.append(_one_file(number, folder, settings, client, clock, stream))
     except BaseException:
         if stream.done():
             stream.result()  # what ended the stream says more
@@ -102,17 +102,26 @@ def measure_latency(spark: SparkSession, score: Scorer, folder: Path, *, n_files
     return taken[1:]
 
 
-def _one_file(number: int, folder: Path, settings: Settings, client: httpx.Client, clock: _Clock) -> Latency:
+def _one_file(
+    number: int, folder: Path, settings: Settings, client: httpx.Client, clock: _Clock, stream: Future[None]
+) -> Latency:
     path, endpoint = _write_intrusion(folder, number)
     arrived = time.monotonic()
     ingest_file(path, settings, tenant="bench")
     _wait_until(
-        lambda: bool(client.get("/alerts", params={"endpoint": endpoint}).raise_for_status().json()["items"]),
+        lambda: (
+            stream.done()
+            or bool(client.get("/alerts", params={"endpoint": endpoint}).raise_for_status().json()["alerts"])
+        ),
         f"no alert of {endpoint}",
     )
     in_api = time.monotonic()
     # the round of detection tells of itself when it has written; the API may have seen the alert just before
-    _wait_until(lambda: clock.detected_at > arrived, "the stream does not tell of a round of detection")
+    _wait_until(
+        lambda: stream.done() or clock.detected_at > arrived, "the stream does not tell of a round of detection"
+    )
+    if stream.done():
+        raise RuntimeError("the stream ended")
     return Latency(clock.ingested_at - arrived, clock.detected_at - arrived, in_api - arrived)
 
 

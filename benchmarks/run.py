@@ -35,15 +35,23 @@ from pipelines.settings import Settings
 __all__ = ["main"]
 
 _KINDS = ("windows", "auditd")
+_STEPS = (
+    ("ingestion", "raw → events", ("megabytes", "events")),
+    ("peer", "same by DuckDB", ("megabytes", "events")),
+    ("graphs", "window graphs", ("windows", "events")),
+    ("scoring", "scoring", ("windows",)),
+)
+_SHORT = {"megabytes": "MB", "events": "events", "windows": "windows"}
+_STAGES = {"in_events": "events are written", "scored": "the round of detection ends", "in_api": "alert is in the API"}
 _MEGABYTE = 1_000_000
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main(
-    megabytes: Annotated[float, typer.Option(help="Windows telemetry (MB); half as much of auditd")] = 60,
+    megabytes: Annotated[float, typer.Option(help="Windows telemetry (MB); half as much of auditd")] = 40,
     cores: Annotated[int, typer.Option(help="threads of Spark and of the peer")] = _CORES,
-    tries: Annotated[int, typer.Option(min=1, help="measured runs after one that warms up; the median counts")] = 3,
-    latencies: Annotated[int, typer.Option(min=0, help="files whose way to the API is timed; 0 leaves it out")] = 5,
+    tries: Annotated[int, typer.Option(min=1, help="measured runs after one that warms up; the median counts")] = 2,
+    latencies: Annotated[int, typer.Option(min=0, help="files whose way to the API is timed; 0 leaves it out")] = 3,
     out: Annotated[Path | None, typer.Option(help="write all figures there, as JSON")] = None,
 ) -> None:
     """Measure throughput and latency, each against a peer in the same run."""
@@ -149,39 +157,37 @@ def _latency_figures(taken: list[Latency]) -> dict[str, Any]:
 
 
 def _tables(report: dict[str, Any]) -> Iterable[Table]:
-    cores = report["options"]["cores"]
-    throughput = Table(title=f"throughput per core ({cores} used), median of {report['options']['tries']}")
-    for column in ("step", "per second", "per processor second", "seconds", "processor seconds"):
-        throughput.add_column(column, justify="left" if column == "step" else "right")
-    for kind in _KINDS:
-        for step, title, units in (
-            ("ingestion", "raw → events", ("megabytes", "events")), ("peer", "same by DuckDB", ("megabytes", "events")),
-            ("graphs", "window graphs", ("windows",)), ("scoring", "scoring", ("windows",)),
-        ):  # fmt: skip
-            told = report[kind][step]
-            throughput.add_row(
-                f"{kind}: {title}",
-                *(", ".join(_amount(told[f"{unit}_per_{second}"], unit) for unit in units)
-                  for second in ("core_second", "processor_second")),
-                f"{told['seconds']:.1f}", _number(told["processor_seconds"]),
-            )  # fmt: skip
-        throughput.add_row(f"{kind}: DuckDB ÷ Logster", f"{report[kind]['peer_times_as_fast']:.1f}", end_section=True)
-    yield throughput
+    yield _throughput_table(report)
     if "latency_seconds" in report:
-        told = report["latency_seconds"]
-        latency = Table(title=f"from arrival to the alert in the API, {len(told['tries'])} files (seconds)")
-        for column in ("until", "median"):
-            latency.add_column(column, justify="left" if column == "until" else "right")
-        for name, title in (("in_events", "events are written"), ("scored", "windows are scored, alert is written"),
-                            ("in_api", "alert is in the API")):  # fmt: skip
-            latency.add_row(title, f"{told['median'][name]:.1f}")
-        latency.add_row("alert is in the API, slowest", f"{told['worst']:.1f}")
-        yield latency
+        yield _latency_table(report["latency_seconds"])
 
 
-def _amount(value: float | None, unit: str) -> str:
-    short = {"megabytes": "MB"}.get(unit, unit)
-    return f"{_number(value)} {short}"
+def _throughput_table(report: dict[str, Any]) -> Table:
+    options = report["options"]
+    table = Table(title=f"{options['cores']} cores used, median of {options['tries']} runs", title_justify="left")
+    for name in ("step", "", "per core s", "per CPU s", "s", "CPU s"):
+        table.add_column(name, justify="left" if name in ("step", "") else "right", no_wrap=True)
+    for kind in _KINDS:
+        for step, title, units in _STEPS:
+            told = report[kind][step]
+            for number, unit in enumerate(units):
+                rates = [_number(told[f"{unit}_per_{second}"]) for second in ("core_second", "processor_second")]
+                took = [_number(told[name]) for name in ("seconds", "processor_seconds")]
+                table.add_row(
+                    "" if number else f"{kind}: {title}", _SHORT[unit], *rates, *(["", ""] if number else took)
+                )
+        table.add_row(f"{kind}: DuckDB ÷ Logster", "", _number(report[kind]["peer_times_as_fast"]), end_section=True)
+    return table
+
+
+def _latency_table(told: dict[str, Any]) -> Table:
+    table = Table(title=f"from a file's arrival, {len(told['tries'])} files", title_justify="left")
+    table.add_column("until")
+    table.add_column("median s", justify="right")
+    for name, title in _STAGES.items():
+        table.add_row(title, _number(told["median"][name]))
+    table.add_row("alert is in the API, slowest file", _number(told["worst"]))
+    return table
 
 
 def _number(value: float | None) -> str:

@@ -117,14 +117,14 @@ def write_auditd(landing: Path, n_bytes: int) -> Telemetry:
         fitting = [size for size in sizes if size <= left]
         if not fitting:
             break
-        shift = 1_000_000 * (number + 1)
-        lines_of[node] = [
-            _SERIAL.sub(lambda found, shift=shift: f"{found[1]}:{int(found[2]) + shift}", line, count=1)
-            for line in lines[: len(fitting)]
-        ]
+        lines_of[node] = [_with_serial(line, 1_000_000 * (number + 1)) for line in lines[: len(fitting)]]
         left -= fitting[-1]
         length = max(length, recording.length)
     return _written(landing, lines_of, length)
+
+
+def _with_serial(line: str, shift: int) -> str:
+    return _SERIAL.sub(lambda found: f"{found[1]}:{int(found[2]) + shift}", line, count=1)
 
 
 def _written(landing: Path, lines_of: dict[str, list[str]], length: timedelta) -> Telemetry:

@@ -144,7 +144,8 @@ def _grown_events(lake: Lake, there: DataFrame, events: DataFrame) -> DataFrame 
     known = there.select("event_id", F.col("record_ids").alias("had"))
     partly = settled(
         events.join(known, "event_id")
-        .where(F.size(F.array_except("record_ids", "had")) > 0)
+        # fewer than are there: a batch that was cut off after the merge and comes again, or records sent again alone
+        .where((F.size(F.array_except("record_ids", "had")) > 0) | (F.size("had") > F.size("record_ids")))
         .select(F.explode(F.array_union("record_ids", "had")).alias("record_id"))
         .distinct()
     )

@@ -14,7 +14,7 @@ from typing import IO
 
 from pyspark.sql import SparkSession
 
-from pipelines.errors import CheckpointError, LakeError
+from pipelines.errors import CheckpointError
 from pipelines.settings import Settings
 
 __all__ = ["detecting", "owning"]
@@ -57,23 +57,22 @@ def owning(settings: Settings, spark: SparkSession) -> Iterator[None]:
 
 
 @contextmanager
-def detecting(settings: Settings, *, wait: bool = True) -> Iterator[None]:
+def detecting(settings: Settings, *, wait: bool = True) -> Iterator[bool]:
     """Be the one that writes windows, scores and alerts.
 
-    Raises:
-        LakeError: another process does, and ``wait`` is false.
+    Yields:
+        Whether it is; false only where another process writes them and ``wait`` is false.
     """
     folder = _folder(settings)
     if folder is None:
-        yield
+        yield True
         return
-    path = folder / "detection.lock"
-    with path.open("w") as lock:
+    with (folder / "detection.lock").open("w") as lock:
         if wait:
             fcntl.flock(lock, fcntl.LOCK_EX)
-        elif not _try_lock(lock):
-            raise LakeError(f"windows of {settings.lake} are being written (lock {path}); try again in a moment")
-        yield
+            yield True
+        else:
+            yield _try_lock(lock)
 
 
 def _folder(settings: Settings) -> Path | None:

@@ -187,7 +187,10 @@ class StreamDriver:
         )  # fmt: skip
 
     def _detect(self, *, close_all: bool) -> DetectionCounts:
-        with self._writing, detecting(self.lake.settings):
+        # a backfill may hold the lock for long: reading goes on then, and what is due waits for a later round
+        with self._writing, detecting(self.lake.settings, wait=close_all) as is_ours:
+            if not is_ours:
+                return DetectionCounts(0, 0)
             if close_all:
                 self.progress.now_doing("building and scoring windows")
             started, now = time.monotonic(), self._clock()

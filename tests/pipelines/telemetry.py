@@ -1,21 +1,36 @@
 """A few minutes of made-up telemetry of two endpoints, in which everything stands that could depend on order."""
 
+import re
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from logster.demo_attack import Intrusion, intrude
 from logster.demo_host import WindowsHost
 
+_TIME = re.compile(r'"@timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z"')
 START = datetime(2026, 3, 2, 9, 57, tzinfo=UTC)
 
 
 def windows_lines() -> list[str]:
-    """An intrusion on one endpoint that goes on to the next, without the work beside it."""
+    """An intrusion on one endpoint that goes on to the next, without the work beside it.
+
+    No two events are of the same microsecond: of two that are, the id decides which comes first.
+    """
     hosts = [
         WindowsHost(name, "acme.example", user=user, address=address, began=START, seed=7)
         for name, user, address in (("WS-01", "j.lindqvist", "10.20.4.31"), ("WS-02", "m.okafor", "10.20.4.32"))
     ]
     intrude(hosts[0], hosts[1], START + timedelta(seconds=20), Intrusion.drawn("7"))
-    return [line for host in hosts for line in host.lines_until(START + timedelta(minutes=6))]
+    lines = [line for host in hosts for line in host.lines_until(START + timedelta(minutes=6))]
+    seen: Counter[str] = Counter()
+
+    def at_its_own_time(line: str) -> str:
+        found = _TIME.search(line)
+        assert found
+        seen[found[1]] += 1
+        return line[: found.end(1)] + f"{seen[found[1]]:03d}" + line[found.end(1) :]
+
+    return [at_its_own_time(line) for line in lines]
 
 
 def audit_lines() -> list[str]:

@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Threat detection that lives in the lakehouse.",
 )
-models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, register and promote models.")
+models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, promote and roll back models.")
 app.add_typer(models_app, name="models")
 
 _Moment = Annotated[datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"])]

@@ -1,6 +1,7 @@
 """Cross-validation inside the training captures: how long to fit, and logits of windows that a fit has not seen.
 
-Folds are whole groups, a capture's techniques (Windows) or a host's role (Linux), as in the split that judges in the end.
+Folds are whole groups: captures of the same techniques (Windows) or hosts of a role (Linux). One technique may stand in
+several folds beside others, so that these figures come from an easier task than the held-out ones.
 """
 
 from collections.abc import Callable, Sequence

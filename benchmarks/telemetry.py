@@ -16,18 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from logster.demo_linux import RECORDINGS, replay
+from logster.demo_records import POWERSHELL, SECURITY, SYSMON
 from pipelines.sources.files import landing_folder
 
 __all__ = ["START", "TENANT", "Telemetry", "write_auditd", "write_windows"]
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TENANT = "bench"
-
-SYSMON = ("Microsoft-Windows-Sysmon/Operational", "Microsoft-Windows-Sysmon", "{5770385f-c22a-43e0-bf4c-06f5698ffbd9}")
-SECURITY = ("Security", "Microsoft-Windows-Security-Auditing", "{54849625-5478-4994-a5ba-3e3b0328c30d}")
-POWERSHELL = (
-    "Microsoft-Windows-PowerShell/Operational", "Microsoft-Windows-PowerShell", "{a0c1853b-5c40-4b15-8766-3cf1c58f985a}"
-)  # fmt: skip
 
 # of a thousand records of an endpoint with a common Sysmon configuration and audit policy
 _MIX = {

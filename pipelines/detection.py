@@ -19,7 +19,7 @@ from pipelines.windows.times import with_pane_start
 from pipelines.windows.window_graphs import build_window_graphs, panes_of_windows, windows_of_panes
 
 __all__ = [
-    "DetectionCounts", "Scorer", "detect_due", "rebuild", "rebuild_alerts", "rebuild_graphs", "rebuild_scores", "rescore",
+    "DetectionCounts", "Scorer", "detect_due", "rebuild_alerts", "rebuild_graphs", "rebuild_scores", "rescore",
 ]  # fmt: skip
 
 Scorer = Callable[[DataFrame, datetime], DataFrame]
@@ -80,18 +80,6 @@ def detect_due(lake: Lake, score: Scorer, *, now: datetime, close_all: bool = Fa
     if n_panes or n_windows:
         lake.delta("pending").delete(due)
     return DetectionCounts(n_panes, n_windows)
-
-
-def rebuild(lake: Lake, score: Scorer, *, first: datetime, last: datetime, now: datetime) -> int:
-    """Build and score anew all windows that start in [first, last), from ``events``; the batch driver's whole job.
-
-    Returns:
-        Number of windows.
-    """
-    n_windows = rebuild_graphs(lake, first=first, last=last)
-    rebuild_scores(lake, score, first=first, last=last, now=now)
-    rebuild_alerts(lake, first=first, last=last, now=now)
-    return n_windows
 
 
 def rebuild_graphs(lake: Lake, *, first: datetime, last: datetime) -> int:

@@ -1,9 +1,13 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from pyspark.sql import SparkSession
 
+from pipelines.schemas.tables import table_named
 from pipelines.session import start_session
 from pipelines.settings import Settings
 
@@ -40,3 +44,14 @@ def shared_data() -> Path:
 def settings(tmp_path: Path) -> Settings:
     """Settings of a lake of the test's own."""
     return Settings(lake=str(tmp_path / "lake"), _env_file=None)
+
+
+@pytest.fixture
+def write(settings: Settings) -> Callable[..., None]:
+    """Append rows to a table, from its declared schema."""
+
+    def append(name: str, *rows: dict[str, Any]) -> None:
+        schema = table_named(name).schema.remove_metadata()
+        write_deltalake(f"{settings.lake}/{name}", pa.Table.from_pylist(list(rows), schema), mode="append")
+
+    return append

@@ -17,12 +17,34 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from pipelines.settings import Settings
 from pipelines.sources.line_reader import LINES, FileLimits, read_lines
 
-__all__ = ["AUTO_FORMAT", "DEFAULT_TENANT", "landing_folder", "lines_of_files", "list_files", "stream_files"]
+__all__ = [
+    "AUTO_FORMAT",
+    "DEFAULT_TENANT",
+    "SOURCE_LINES",
+    "landing_folder",
+    "lines_of_files",
+    "list_files",
+    "stream_files",
+]
 
 DEFAULT_TENANT = "default"
 AUTO_FORMAT = "auto"
 _FILE_COLUMNS = ("path", "length")
 _BINARY_FILE = "path STRING, modificationTime TIMESTAMP, length LONG, content BINARY"
+
+
+SOURCE_LINES = pa.schema(
+    [
+        pa.field("tenant", pa.string()),
+        pa.field("source", pa.string()),
+        pa.field("origin", pa.string()),
+        pa.field("endpoint_hint", pa.string()),
+        pa.field("clock_offset_seconds", pa.int64()),
+        pa.field("record", pa.string()),
+        pa.field("source_problem", pa.string()),
+    ]
+)
+"""What every source gives, one row a line; `pipelines.ingestion` takes it from here."""
 
 
 def landing_folder(tenant: str, record_format: str, endpoint: str | None, clock_offset_seconds: int | None) -> str:
@@ -73,20 +95,7 @@ def lines_of_files(files: DataFrame, settings: Settings, *, n_tasks: int) -> Dat
 
     # by size, so that one large file does not wait behind others; the hash of the path keeps it repeatable
     spread = files.repartitionByRange(n_tasks, F.col("length").desc(), F.xxhash64("path")) if n_tasks > 1 else files
-    return spread.select("path").mapInArrow(read, from_arrow_schema(_OUTPUT))
-
-
-_OUTPUT = pa.schema(
-    [
-        pa.field("tenant", pa.string()),
-        pa.field("source", pa.string()),
-        pa.field("origin", pa.string()),
-        pa.field("endpoint_hint", pa.string()),
-        pa.field("clock_offset_seconds", pa.int64()),
-        pa.field("record", pa.string()),
-        pa.field("source_problem", pa.string()),
-    ]
-)
+    return spread.select("path").mapInArrow(read, from_arrow_schema(SOURCE_LINES))
 
 
 def _read_file(uri: str, root: str, limits: FileLimits) -> Iterator[pa.RecordBatch]:
@@ -124,7 +133,7 @@ def _told(lines: pa.RecordBatch, name: str, constant: dict[str, str | int | None
     return pa.RecordBatch.from_arrays(
         [
             own[field.name] if field.name in own else pa.repeat(pa.scalar(constant[field.name], field.type), len(lines))
-            for field in _OUTPUT
+            for field in SOURCE_LINES
         ],
-        schema=_OUTPUT,
+        schema=SOURCE_LINES,
     )

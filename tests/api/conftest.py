@@ -4,13 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
 from fastapi import FastAPI
 
 from api.app import create_app
-from pipelines.schemas.tables import table_named
 from pipelines.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -41,17 +38,6 @@ class Client:
 @pytest.fixture
 def api(settings: Settings) -> Client:
     return Client(create_app(settings))
-
-
-@pytest.fixture
-def write(settings: Settings) -> Callable[..., None]:
-    """Append rows to a table, from its declared schema."""
-
-    def append(name: str, *rows: dict[str, Any]) -> None:
-        schema = table_named(name).schema.remove_metadata()
-        write_deltalake(f"{settings.lake}/{name}", pa.Table.from_pylist(list(rows), schema), mode="append")
-
-    return append
 
 
 @pytest.fixture

@@ -2,25 +2,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
-
-from pipelines.schemas.tables import table_named
-from pipelines.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def write(settings: Settings) -> Callable[..., None]:
-    """Append rows to a table, from its declared schema."""
-
-    def append(name: str, *rows: dict[str, Any]) -> None:
-        schema = table_named(name).schema.remove_metadata()
-        write_deltalake(f"{settings.lake}/{name}", pa.Table.from_pylist(list(rows), schema), mode="append")
-
-    return append
 
 
 @pytest.fixture

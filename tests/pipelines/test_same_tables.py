@@ -23,6 +23,7 @@ from pipelines.ingestion import ingest_batch
 from pipelines.lake import Lake
 from pipelines.ledger import read_ledger
 from pipelines.settings import Settings
+from pipelines.sources.files import SOURCE_LINES
 from tests.pipelines.tables import RESULTS, comparable, rows
 from tests.pipelines.telemetry import START, audit_lines, windows_lines
 
@@ -32,10 +33,6 @@ WHOLE = "whole"
 N_BATCHES = 2
 N_CUTS = 5
 EXAMPLES = int(os.environ.get("LOGSTER_TEST_EXAMPLES", "1"))
-_LINES = pa.schema([
-    pa.field(name, pa.string())
-    for name in ("tenant", "source", "origin", "endpoint_hint", "record", "source_problem")
-] + [pa.field("clock_offset_seconds", pa.int64())])  # fmt: skip
 
 
 def cut(lines: list[str], seed: int) -> list[list[str]]:
@@ -55,7 +52,7 @@ def batch_of(spark: SparkSession, number: int, batches: dict[str, list[list[str]
         for tenant, parts in batches.items()
         for place, record in enumerate(parts[number])
     ]
-    return spark.createDataFrame(pa.Table.from_pylist(found, schema=_LINES))
+    return spark.createDataFrame(pa.Table.from_pylist(found, schema=SOURCE_LINES))
 
 
 def contributions(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,20 +12,10 @@ from pyspark.sql import functions as F
 from pipelines.ingestion import raw_rows
 from pipelines.lineage import settled
 from pipelines.normalise.records import events_of, parse_records, quarantine_of
+from pipelines.sources.files import SOURCE_LINES
 
 _JSON = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 RECEIVED_AT = datetime(2026, 1, 2, tzinfo=UTC)
-_LINES = pa.schema(
-    [
-        pa.field("tenant", pa.string()),
-        pa.field("source", pa.string()),
-        pa.field("origin", pa.string()),
-        pa.field("endpoint_hint", pa.string()),
-        pa.field("clock_offset_seconds", pa.int64()),
-        pa.field("record", pa.string()),
-        pa.field("source_problem", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ def normalise(spark: SparkSession) -> Callable[[Sequence[Line]], Normalised]:
     """Run lines through recognition, parsers and normaliser, all in one job (events, quarantine and ids together)."""
 
     def run(lines: Sequence[Line]) -> Normalised:
-        table = pa.Table.from_pylist([vars(line) for line in lines], schema=_LINES)
+        table = pa.Table.from_pylist([vars(line) for line in lines], schema=SOURCE_LINES)
         raw = raw_rows(spark.createDataFrame(table), batch_id="test/0", received_at=RECEIVED_AT)
         parsed = settled(parse_records(raw))
         kinds = {

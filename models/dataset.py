@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from models.captures import USED_LABELS, Capture, LabelledWindow
+from models.cuts import parts_by_size
 from models.tensors import WindowGraph, graphs_of_batch
 from pipelines.ingestion import raw_rows
 from pipelines.normalise.process_keys import process_marks, with_process_keys
@@ -93,10 +94,10 @@ def build_training_lake(
     for platform in sorted({capture.platform for capture in captures}):
         own = [capture for capture in captures if capture.platform == platform]
         shutil.rmtree(lake / f"examples_{platform}", ignore_errors=True)
-        jobs = list(_jobs(own, data))
+        jobs = list(parts_by_size([(data / capture.path).stat().st_size for capture in own], _BYTES_A_JOB))
         for number, job in enumerate(jobs, start=1):
             progress(f"{platform}: windows of {len(job)} captures (part {number} of {len(jobs)})")
-            _bring_in(spark, settings, data, job, labels, lake / f"examples_{platform}")
+            _bring_in(spark, settings, data, [own[place] for place in job], labels, lake / f"examples_{platform}")
         spark.catalog.clearCache()
         DeltaTable(str(lake / f"examples_{platform}")).create_checkpoint()
 
@@ -158,20 +159,6 @@ def _kept(spark: SparkSession, rows: DataFrame, path: Path) -> DataFrame:
     """Write rows and read them back, so that nothing above them is computed again."""
     rows.write.parquet(str(path))
     return spark.read.parquet(str(path))
-
-
-def _jobs(captures: Sequence[Capture], data: Path) -> Iterator[list[Capture]]:
-    part: list[Capture] = []
-    size = 0
-    for capture in captures:
-        weight = (data / capture.path).stat().st_size
-        if part and size + weight > _BYTES_A_JOB:
-            yield part
-            part, size = [], 0
-        part.append(capture)
-        size += weight
-    if part:
-        yield part
 
 
 def _land(source: Path, landing: Path, capture: Capture) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.captures import USED_LABELS
+from models.cuts import parts_by_size
 from models.dataset import Example
 from models.network import NetworkConfig, WindowGAT
 from models.tensors import GraphBatch, GraphTensors, collate, to_tensors
@@ -135,7 +136,7 @@ def logits_of(network: WindowGAT, windows: Sequence[GraphTensors]) -> Floats:
     network.eval()
     dtype = next(network.parameters()).dtype
     with torch.no_grad():
-        for part in _parts([_size(window) for window in windows], _EDGES_PER_PASS):
+        for part in parts_by_size([_size(window) for window in windows], _EDGES_PER_PASS):
             logits = network(collate([windows[i] for i in part], dtype=dtype))
             out.append((logits[:, 1] - logits[:, 0]).double().numpy())
     return np.concatenate(out) if out else np.zeros(0)
@@ -193,7 +194,7 @@ def _steps(
         alone = company is None or windows[company].capture == windows[number].capture
         pairs.append((number, None if alone else company))
     sizes = [sum(_size(windows[i].tensors) for i in pair if i is not None) for pair in pairs]
-    for part in _parts(sizes, config.edges_per_step, config.windows_per_step):
+    for part in parts_by_size(sizes, config.edges_per_step, config.windows_per_step):
         yield [pairs[i] for i in part]
 
 
@@ -203,19 +204,6 @@ def _mixed(windows: Sequence[Window], step: Sequence[tuple[int, int | None]]) ->
     batch = collate([windows[i].tensors for _, i in members])
     place = torch.tensor([place for place, _ in members])
     return replace(batch, n_windows=len(step), window=place.index_select(0, batch.window))
-
-
-def _parts(sizes: Sequence[int], limit: int, most: int = 1_000_000) -> Iterator[list[int]]:
-    part: list[int] = []
-    total = 0
-    for number, size in enumerate(sizes):
-        if part and (total + size > limit or len(part) == most):
-            yield part
-            part, total = [], 0
-        part.append(number)
-        total += size
-    if part:
-        yield part
 
 
 def _size(window: GraphTensors) -> int:

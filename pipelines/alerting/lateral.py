@@ -5,7 +5,7 @@ from datetime import timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.alerting.sessions import micros
+from pipelines.windows.times import micros
 
 __all__ = ["relate"]
 

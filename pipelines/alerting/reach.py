@@ -8,7 +8,7 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from pipelines.alerting.sessions import micros
+from pipelines.windows.times import micros
 
 __all__ = ["chains", "in_stretches", "stretches"]
 

@@ -9,15 +9,12 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-__all__ = ["alert_id_of", "micros", "sessionise"]
+from pipelines.windows.times import micros
+
+__all__ = ["alert_id_of", "sessionise"]
 
 _ENDPOINT = ["tenant", "endpoint"]
 _CLOSED, _PINNED, _WINDOW = 0, 1, 2
-
-
-def micros(duration: timedelta) -> int:
-    """Microseconds of a duration, exactly."""
-    return duration // timedelta(microseconds=1)
 
 
 def alert_id_of(tenant: Column, endpoint: Column, anchor_start: Column) -> Column:

@@ -24,6 +24,9 @@ from pipelines.settings import Settings
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+# each round of scoring asks; by default a server that is down holds a request up for some four minutes
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 for _noisy in ("mlflow", "alembic"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
 
@@ -41,6 +44,7 @@ SHIPPED = Path(__file__).parent / "models"
 _EXPERIMENT = "logster-models"
 _FOLDER, _WEIGHTS = "model", "weights.pt"
 _URI = re.compile(r"^(?:models:/)?(?P<name>[\w-]+)(?:@(?P<alias>[\w-]+)|/(?P<version>\d+))$")
+_NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # what MLflow says of a model and of an alias
 _INPUT = Schema([ColSpec("string", "window_graph")])
 _OUTPUT = Schema([ColSpec("double", "attack_prob")])
 
@@ -115,16 +119,24 @@ class Registry:
         """The champion of each platform that has one.
 
         Raises:
-            ModelError: a champion's weights cannot be used.
+            ModelError: a champion's weights cannot be used, or the registry cannot.
         """
-        refs = {}
-        for platform in PLATFORMS:
-            try:
-                version = self.client.get_model_version_by_alias(model_name(platform), CHAMPION)
-            except MlflowException:
-                continue
-            refs[platform] = self._ref(version)
-        return refs
+        found = {platform: self.champion(platform) for platform in PLATFORMS}
+        return {platform: ref for platform, ref in found.items() if ref is not None}
+
+    def champion(self, platform: str) -> ModelRef | None:
+        """The champion of a platform; None where no version is.
+
+        Raises:
+            ModelError: its weights cannot be used, or the registry cannot.
+        """
+        try:
+            version = self.client.get_model_version_by_alias(model_name(platform), CHAMPION)
+        except MlflowException as error:
+            if error.error_code in _NOT_THERE:
+                return None
+            raise ModelError(f"MLflow at {self._settings.tracking_uri} cannot be used: {_first_line(error)}") from None
+        return self._ref(version)
 
     def register(self, weights: Path, *, platform: str, tags: Mapping[str, str] | None = None) -> ModelRef:
         """Register a weights' file as the model's next version, with what its card says of it.

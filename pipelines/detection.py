@@ -12,8 +12,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.alerting.update import update_alerts
-from pipelines.lake import Lake
+from pipelines.lake import Lake, conform
 from pipelines.lineage import settled
+from pipelines.schemas.tables import table_named
 from pipelines.windows.panes import build_panes
 from pipelines.windows.times import with_pane_start
 from pipelines.windows.window_graphs import build_window_graphs, panes_of_windows, windows_of_panes
@@ -188,12 +189,33 @@ def _replace_scores(lake: Lake, windows: DataFrame, score: Scorer, now: datetime
     prune = _pruned("window_start", first, last)
     stored = _within(lake.read("window_graphs"), "window_start", first, last + 1)
     stored = settled(stored.join(F.broadcast(keys), _WINDOW, "left_semi"))
-    lake.merge("window_scores", settled(score(stored, now)), prune=prune, update_when=_OUTCOME_DIFFERS)
+    _write_scores(lake, settled(score(stored, now)), prune)
     gone = settled(keys.join(stored.select(*_WINDOW), _WINDOW, "left_anti"))
     if not gone.isEmpty():
         match = " AND ".join(f"t.{key} <=> s.{key}" for key in _WINDOW)
         scores = lake.delta("window_scores").alias("t")
         scores.merge(gone.alias("s"), f"{prune} AND {match}").whenMatchedDelete().execute()
+
+
+def _write_scores(lake: Lake, scores: DataFrame, prune: str) -> None:
+    """Write the champion's rows, and take the role from other versions' rows of the same windows, in one commit.
+
+    After a rollback, or a promotion of an older version, the version that scores now has the word, and not the one
+    with the highest number.
+    """
+    table = table_named("window_scores")
+    # each window comes a second time, to meet what other versions wrote as champion: no look at the table beforehand
+    others = scores.select(*_WINDOW, "model_name", "model_version").withColumn("is_own", F.lit(False))
+    own = conform(scores, table).withColumn("is_own", F.lit(True))
+    rows = own.unionByName(others, allowMissingColumns=True)
+    window = " AND ".join(f"t.{key} <=> s.{key}" for key in _WINDOW)
+    same_version = "(t.model_name <=> s.model_name AND t.model_version <=> s.model_version)"
+    meets = f"IF(s.is_own, {same_version}, t.role = 'champion' AND NOT {same_version})"
+    columns = {name: f"s.{name}" for name in table.schema.names}
+    merge = lake.delta("window_scores").alias("t").merge(rows.alias("s"), f"{prune} AND {window} AND {meets}")
+    merge = merge.whenMatchedUpdate("NOT s.is_own", {"role": "'rescore'"})
+    merge = merge.whenMatchedUpdate(_OUTCOME_DIFFERS, columns)
+    merge.whenNotMatchedInsert("s.is_own", columns).execute()
 
 
 def _span(rows: DataFrame, column: str) -> tuple[int, int] | None:

@@ -3,7 +3,7 @@
 No merging here: that is ``pipelines.alerting.sessions``.
 """
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.schemas.alerts import SEVERITY_THRESHOLDS
@@ -19,8 +19,8 @@ _WINDOW = ["tenant", "endpoint", "platform", "window_start"]
 def positive_windows(scores: DataFrame) -> DataFrame:
     """Keep the windows that alert: the champion's probability is at or over the least threshold.
 
-    Where several versions scored a window as champion, the one with the highest number counts, and its word alone: a
-    window that the newer version clears is no longer positive.
+    A window has one champion's row at most, the one that scored it last: the commit that writes it demotes those of
+    other versions (`pipelines.detection`), whichever version has the higher number.
 
     Args:
         scores: rows of ``WINDOW_SCORES``, any role.
@@ -31,25 +31,8 @@ def positive_windows(scores: DataFrame) -> DataFrame:
     """
     # NaN is greater than every number in Spark, and would alert
     positive = (F.col("attack_prob") >= F.lit(ALERT_THRESHOLD)) & ~F.isnan("attack_prob")
-    newest_first = Window.partitionBy(*_WINDOW).orderBy(
-        F.col("model_version").try_cast("bigint").desc_nulls_last(),
-        F.col("model_version").desc(),
-        F.col("model_name").desc(),
-    )
-    return (
-        scores.where(F.col("role") == "champion")
-        .select(
-            *_WINDOW,
-            "window_end",
-            "model_name",
-            "model_version",
-            "attack_prob",
-            # the lists of windows that will not alert need not travel through the shuffle
-            F.when(positive, F.col("contributing_events")).alias("contributing_events"),
-        )
-        .withColumn("_rank", F.row_number().over(newest_first))
-        .where((F.col("_rank") == 1) & positive)
-        .drop("_rank")
+    return scores.where((F.col("role") == "champion") & positive).select(
+        *_WINDOW, "window_end", "model_name", "model_version", "attack_prob", "contributing_events"
     )
 
 

@@ -1,11 +1,15 @@
 """Made-up windows: ordinary work, and the same with an intruder's commands in it."""
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
+
+import pyarrow as pa
 
 from models.captures import Capture
 from models.dataset import Example
 from models.tensors import WindowGraph
+from pipelines.schemas.graphs import WINDOW_GRAPHS
 
 START = int(datetime(2026, 3, 1, 9, tzinfo=UTC).timestamp()) * 1_000_000
 MINUTE = 60_000_000
@@ -77,3 +81,26 @@ def examples(n_captures: int, *, windows: int = 2) -> list[Example]:
             graph = window(100 * number + minute, attack=is_attack, minute=minute)
             made.append(Example(graph, "attack" if is_attack else "normal", capture))
     return made
+
+
+def table_of(made: Sequence[Example]) -> pa.Table:
+    """Examples as a training lake holds them."""
+    found = []
+    for graph, label in ((one.graph, one.label) for one in made):
+        nodes = zip(graph.node_ids, graph.node_types, graph.node_labels, graph.node_texts, strict=True)
+        edges = zip(
+            graph.edge_srcs, graph.edge_dsts, graph.edge_types, graph.edge_times, graph.edge_event_ids, graph.edge_texts,
+            strict=True,
+        )  # fmt: skip
+        found.append({
+            "tenant": graph.tenant, "endpoint": graph.endpoint, "platform": graph.platform,
+            "window_start": graph.window_start, "window_end": graph.window_end, "n_events": graph.n_edges,
+            "n_edges_dropped": 0, "label": label,
+            "nodes": [dict(zip(("id", "type", "label", "text"), node, strict=True)) for node in nodes],
+            "edges": [
+                {**dict(zip(("src", "dst", "type", "ts", "event_id", "text"), edge, strict=True)), "n_events": 1}
+                for edge in edges
+            ],
+        })  # fmt: skip
+    schema = WINDOW_GRAPHS.remove_metadata().append(pa.field("label", pa.string()))
+    return pa.Table.from_pylist(found, pa.schema([field.remove_metadata() for field in schema]))

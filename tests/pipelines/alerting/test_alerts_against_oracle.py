@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -84,15 +84,9 @@ def alert_id(tenant: str, endpoint: str, start: datetime) -> str:
 
 def expected_alerts(scores, dedup_gap, lateral_gap, known=()):
     """Rows of the alerts that have windows, by id; closed alerts are not among them."""
-    latest = {}
-    for score in scores:
-        if score.role == "champion":
-            window = (score.tenant, score.endpoint, score.platform, score.start)
-            if window not in latest or int(score.version) > int(latest[window].version):
-                latest[window] = score
     by_endpoint = defaultdict(list)
-    for score in latest.values():
-        if score.prob >= 0.7:
+    for score in scores:
+        if score.role == "champion" and score.prob >= 0.7:
             by_endpoint[score.tenant, score.endpoint].append(score)
     alerts, starts = [], defaultdict(set)
     pinned_of, closed_of = defaultdict(list), defaultdict(list)
@@ -205,20 +199,23 @@ def rows_of(frame):
     return rows
 
 
-def write_batch(lake, batch):
-    """Write as the pipeline does: one row a key; the last one wins. A role is part of what a version does."""
-    rows = {score.key: score for score in batch}
-    frame = score_frame(lake.spark, list(rows.values()))
+def put(table, batch):
+    """Rows as the pipeline leaves them: one a key, the last one wins; the last champion of a window is the only one."""
+    touched = {}
+    for score in batch:
+        versions = table.setdefault(score.key[:-1], {})
+        if score.role == "champion":
+            for key, other in versions.items():
+                if other.role == "champion":
+                    touched[key] = versions[key] = replace(other, role="rescore")
+        touched[score.key] = versions[score.key] = score
+    return list(touched.values())
+
+
+def write_batch(lake, table, batch):
+    frame = score_frame(lake.spark, put(table, batch))
     lake.merge("window_scores", frame)
     return frame.select("tenant", "endpoint", "window_start")
-
-
-def table_after(batches):
-    table = {}
-    for batch in batches:
-        for score in batch:
-            table[score.key] = score
-    return list(table.values())
 
 
 @pytest.fixture
@@ -242,9 +239,10 @@ def full(lake):
 
 def check_cuts(lake, batches):
     empty(lake)
+    table = {}
     for batch in batches:
-        update_alerts(lake, write_batch(lake, batch), now=NOW)
-    expected = expected_alerts(table_after(batches), GAP, LATERAL)
+        update_alerts(lake, write_batch(lake, table, batch), now=NOW)
+    expected = expected_alerts([score for versions in table.values() for score in versions.values()], GAP, LATERAL)
     assert rows_of(lake.read("alerts")) == expected
     assert {row.updated_at for row in full(lake).collect()} <= {NOW.replace(tzinfo=None)}  # nothing left to change
 

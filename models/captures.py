@@ -22,6 +22,7 @@ __all__ = [
     "Capture",
     "LabelledWindow",
     "Split",
+    "mark_of",
     "read_captures",
     "read_labels",
     "split_of",
@@ -146,6 +147,11 @@ def split_of(captures: Sequence[Capture]) -> Split:
         tuple(c.tenant for c in captures if c.tenant not in held_out),
         tuple(c.tenant for c in captures if c.tenant in held_out),
     )
+
+
+def mark_of(tenant: str) -> str:
+    """What stands for a capture in a weights' card, which names no file, host or person of the training data."""
+    return hashlib.sha256(tenant.encode()).hexdigest()[:12]
 
 
 def by_hash(names: Iterable[str], seed: int) -> list[str]:

@@ -23,21 +23,24 @@ from pyspark.sql import functions as F
 from models.captures import USED_LABELS, Capture, LabelledWindow
 from models.cuts import parts_by_size
 from models.tensors import WindowGraph, graphs_of_batch
+from models.tokens import TOKENS_VERSION
+from pipelines.errors import ModelError
 from pipelines.ingestion import raw_rows
 from pipelines.normalise.process_keys import process_marks, with_process_keys
-from pipelines.normalise.records import events_of, parse_records
+from pipelines.normalise.records import PARSER_VERSION, events_of, parse_records
 from pipelines.settings import Settings
 from pipelines.sources.files import AUTO_FORMAT, landing_folder, lines_of_files, list_files
 from pipelines.windows.panes import build_panes
 from pipelines.windows.window_graphs import build_window_graphs
 
-__all__ = ["Example", "TrainingSet", "build_training_lake", "read_examples"]
+__all__ = ["Example", "TrainingSet", "build_training_lake", "lake_problem", "read_examples"]
 
 Progress = Callable[[str], None]
 
 _BYTES_A_JOB = 12_000_000  # of compressed captures; a job then fits a heap of 3 GB
 _READ_AT = datetime(2026, 1, 1, tzinfo=UTC)  # the same telemetry must give the same tables, whenever it is read
 _TASKS = 8
+_STAMP = "_logster.json"  # what made a finished table; Delta leaves names with an underscore alone
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ def build_training_lake(
 ) -> None:
     """Bring captures through the pipeline into ``examples_<platform>`` of the training lake.
 
+    Each table is built beside the one of an earlier run and takes its place when it is finished: a build that is cut off
+    leaves what was there.
+
     Args:
         spark: session.
         settings: of the training lake; what lies there of earlier runs is replaced.
@@ -93,17 +99,56 @@ def build_training_lake(
     lake = Path(settings.lake)
     for platform in sorted({capture.platform for capture in captures}):
         own = [capture for capture in captures if capture.platform == platform]
-        shutil.rmtree(lake / f"examples_{platform}", ignore_errors=True)
+        target, making, former = (lake / f"examples_{platform}{state}" for state in ("", ".new", ".old"))
+        for rest in (making, former):
+            shutil.rmtree(rest, ignore_errors=True)
         jobs = list(parts_by_size([(data / capture.path).stat().st_size for capture in own], _BYTES_A_JOB))
         for number, job in enumerate(jobs, start=1):
             progress(f"{platform}: windows of {len(job)} captures (part {number} of {len(jobs)})")
-            _bring_in(spark, settings, data, [own[place] for place in job], labels, lake / f"examples_{platform}")
+            _bring_in(spark, settings, data, [own[place] for place in job], labels, making)
         spark.catalog.clearCache()
-        DeltaTable(str(lake / f"examples_{platform}")).create_checkpoint()
+        DeltaTable(str(making)).create_checkpoint()
+        stamp = {**_made_with(settings), "captures": sorted(capture.tenant for capture in own)}
+        (making / _STAMP).write_text(json.dumps(stamp))
+        if target.exists():
+            target.rename(former)
+        making.rename(target)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def lake_problem(settings: Settings, captures: Sequence[Capture], platform: str) -> str | None:
+    """Say why one platform's part of the training lake cannot be used; None where it can.
+
+    Args:
+        settings: of the training lake.
+        captures: what must be in it.
+        platform: `windows` or `linux`.
+    """
+    stamp = Path(settings.lake) / f"examples_{platform}" / _STAMP
+    if not stamp.exists():
+        return "no finished windows are there"
+    made: dict[str, Any] = json.loads(stamp.read_text())
+    differing = [
+        f"{name} {made.get(name)} where it is {now} now"
+        for name, now in _made_with(settings).items()
+        if made.get(name) != now
+    ]
+    if differing:
+        return f"they were made with {', '.join(differing)}"
+    if missing := sorted({capture.tenant for capture in captures} - set(made["captures"])):
+        return f"{len(missing)} of the {len(captures)} captures are not among them, e.g. {missing[0]}"
+    return None
 
 
 def read_examples(settings: Settings, captures: Sequence[Capture], platform: str) -> TrainingSet:
-    """Read one platform's labelled windows from the training lake; only labels in `USED_LABELS`."""
+    """Read one platform's labelled windows from the training lake; only labels in `USED_LABELS`.
+
+    Raises:
+        ModelError: it cannot be used, see `lake_problem`.
+    """
+    problem = lake_problem(settings, captures, platform)
+    if problem is not None:
+        raise ModelError(f"windows of {platform} in {settings.lake}: {problem}; train without --reuse-lake")
     table = DeltaTable(f"{settings.lake}/examples_{platform}")
     by_tenant = {capture.tenant: capture for capture in captures}
     rows = table.to_pyarrow_table()
@@ -121,6 +166,16 @@ def read_examples(settings: Settings, captures: Sequence[Capture], platform: str
             content.update(_fingerprint(graph, label))
             examples.append(Example(graph, label, by_tenant[graph.tenant]))
     return TrainingSet(platform, examples, table.version(), content.hexdigest())
+
+
+def _made_with(settings: Settings) -> dict[str, Any]:
+    """What decides the windows beside the captures."""
+    return {
+        "parser_version": PARSER_VERSION,
+        "tokens_version": TOKENS_VERSION,
+        "window_width": settings.window_width.total_seconds(),
+        "window_slide": settings.window_slide.total_seconds(),
+    }
 
 
 def _bring_in(

@@ -17,8 +17,8 @@ import torch
 
 from models.baselines import bag_logits
 from models.calibration import fit_calibration, probabilities
-from models.captures import Capture, Split, read_captures, read_labels, split_of
-from models.dataset import Example, TrainingSet, build_training_lake, read_examples
+from models.captures import Capture, Split, mark_of, read_captures, read_labels, split_of
+from models.dataset import Example, TrainingSet, build_training_lake, lake_problem, read_examples
 from models.evaluation import (
     Judged,
     Outcome,
@@ -129,7 +129,7 @@ def train(
         torch.set_num_threads(1)  # sums over several threads differ from run to run
         torch.use_deterministic_algorithms(True)
         known = [capture for capture in captures if capture.platform == platform]
-        dataset = _read(own, known, platform)
+        dataset = read_examples(own, known, platform)
         split = split_of(known)
         progress(f"{platform}: {len(dataset.examples):,} labelled windows of {len(known)} captures")
         evaluation = _train_one(dataset, split, CONFIGS[platform], out, partial(_told, progress, platform))
@@ -151,12 +151,19 @@ def evaluate(
         settings: beside whose lake the training lake is.
         progress: told what goes on.
         lake: the training lake; what it lacks is read from ``data``.
+
+    Raises:
+        ModelError: a capture that is held out now has taught the model, or its card does not say which have.
     """
     own = training_settings(settings, lake)
     captures = read_captures(data, [model.platform])
-    if not (Path(own.lake) / f"examples_{model.platform}").exists():
+    split = split_of(captures)
+    _refuse_taught(model, split)
+    problem = lake_problem(own, captures, model.platform)
+    if problem is not None:
+        progress(f"{model.platform}: windows are built anew, since {problem}")
         _build(own, data, captures, progress)
-    dataset, split = _read(own, captures, model.platform), split_of(captures)
+    dataset = read_examples(own, captures, model.platform)
     held_out = _of(dataset, split.held_out)
     progress(f"{model.platform}: scoring {len(held_out):,} windows")
     windows = prepared(held_out, model.vocabulary)
@@ -278,6 +285,7 @@ def _card(
             "held_out_groups": list(split.held_out_groups),
             "n_train_captures": len(split.train),
             "n_held_out_captures": len(split.held_out),
+            "taught_by": sorted(mark_of(tenant) for tenant in split.train),
         },
         "metrics": {**outcome.as_metrics(), **cross_validation},
     }
@@ -308,10 +316,19 @@ def _build(settings: Settings, data: Path, captures: Sequence[Capture], progress
         spark.stop()
 
 
-def _read(settings: Settings, captures: Sequence[Capture], platform: str) -> TrainingSet:
-    if not (Path(settings.lake) / f"examples_{platform}").exists():
-        raise ModelError(f"{settings.lake}: no windows of {platform} there; train without --reuse-lake")
-    return read_examples(settings, captures, platform)
+def _refuse_taught(model: LoadedModel, split: Split) -> None:
+    taught_by = model.card.get("split", {}).get("taught_by")
+    if taught_by is None:
+        raise ModelError(
+            "the model's card does not say which captures taught it, so none can be told to be new to it; "
+            "train it anew with `logster models train`"
+        )
+    known = [tenant for tenant in split.held_out if mark_of(tenant) in set(taught_by)]
+    if known:
+        raise ModelError(
+            f"{len(known)} of the {len(split.held_out)} captures that are held out now taught this model, e.g. {known[0]}: "
+            "the labelled captures are not those of its training; evaluate on those (--data), or train it anew"
+        )
 
 
 def _of(dataset: TrainingSet, tenants: Sequence[str]) -> list[Example]:

@@ -29,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Threat detection that lives in the lakehouse.",
 )
-models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, promote and roll back models.")
+models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, register, promote and roll back models.")
 app.add_typer(models_app, name="models")
 
 _Moment = Annotated[datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"])]
@@ -295,6 +295,21 @@ def evaluate_model(
         )  # fmt: skip
     for table in evaluation_tables(evaluation):
         OUTPUT.print(table)
+
+
+@models_app.command("register")
+def register_model(
+    path: Annotated[Path, typer.Argument(help="a weights' file (.pt) that `logster models train` wrote")],
+) -> None:
+    """Register a weights' file as a new version; it scores nothing until it is promoted."""
+    from logster.model_tables import version_table
+    from models.registry import Registry
+
+    registry = Registry(_settings())
+    registry.seed_if_empty()
+    ref = registry.register(path, tags={"origin": "registered"})
+    OUTPUT.print(version_table(ref))
+    OUTPUT.print(f"make it champion: logster models promote {ref.name} {ref.version}", soft_wrap=True, highlight=False)
 
 
 @models_app.command("promote")

@@ -1,14 +1,30 @@
-"""What `logster models` shows on a terminal: a model's figures beside its peers."""
+"""What `logster models` shows on a terminal: a registered version; a model's figures beside its peers."""
 
 from collections.abc import Iterable
 
 from rich.table import Table
 
 from models.report import FIGURES, Evaluation, figure_text
+from models.weights import ModelRef
 
-__all__ = ["evaluation_tables"]
+__all__ = ["evaluation_tables", "version_table"]
 
 _RANKING = ("pr_auc", "roc_auc", "recall_at_1_percent")
+
+
+def version_table(ref: ModelRef) -> Table:
+    """A registered version with the figures of its card, which are those of its training."""
+    table = Table(title=f"{ref.name} version {ref.version}", title_justify="left", show_header=False)
+    table.add_row("platform", ref.platform)
+    table.add_row("SHA-256", ref.digest)
+    table.add_row("threshold of a verdict", str(ref.config["calibration"]["threshold"]))
+    metrics = ref.config.get("metrics", {})
+    for name, label in FIGURES.items():
+        if isinstance(metrics.get(name), int | float):
+            table.add_row(label, figure_text(name, metrics[name]))
+    if not metrics:
+        table.add_row("figures", "its card has none")
+    return table
 
 
 def evaluation_tables(evaluation: Evaluation) -> Iterable[Table]:

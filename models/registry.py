@@ -138,12 +138,14 @@ class Registry:
             raise ModelError(f"MLflow at {self._settings.tracking_uri} cannot be used: {_first_line(error)}") from None
         return self._ref(version)
 
-    def register(self, weights: Path, *, platform: str, tags: Mapping[str, str] | None = None) -> ModelRef:
+    def register(
+        self, weights: Path, *, platform: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> ModelRef:
         """Register a weights' file as the model's next version, with what its card says of it.
 
         Args:
             weights: a file of `models.weights.save_model`.
-            platform: platform that it must be for.
+            platform: platform that it must be for; without one, the platform that it is for.
             tags: put on run and version.
 
         Raises:
@@ -151,7 +153,7 @@ class Registry:
         """
         content = weights.read_bytes() if weights.is_file() else b""
         model = load_model(weights, platform=platform)
-        name, digest = model_name(platform), digest_of(content)
+        name, digest = model_name(model.platform), digest_of(content)
         run = self.client.create_run(self._experiment, run_name=name, tags=dict(tags or {}))
         run_id = run.info.run_id
         self._log_card(run_id, model)
@@ -165,7 +167,7 @@ class Registry:
             name,
             source=f"{run.info.artifact_uri}/{_FOLDER}",
             run_id=run_id,
-            tags={"digest": digest, "platform": platform, **(tags or {})},
+            tags={"digest": digest, "platform": model.platform, **(tags or {})},
         )
         return self._ref(version)
 
@@ -248,7 +250,7 @@ class Registry:
         if digest not in self._usable:
             self._usable[digest] = load_model(path, digest=digest, platform=platform)
         model = self._usable[digest]
-        config = {"calibration": asdict(model.calibration), **model.card}
+        config = {**model.card, "calibration": asdict(model.calibration)}
         return ModelRef(name, number, platform, digest, str(path), config=config)
 
     def _weights_path(self, version: ModelVersion, digest: str) -> Path:

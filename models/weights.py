@@ -22,10 +22,12 @@ from models.tokens import TOKENS_VERSION
 from models.vocabulary import Vocabulary
 from pipelines.errors import ModelError
 from pipelines.schemas.graphs import EDGE_TYPES, NODE_TYPES, WINDOW_GRAPHS
+from pipelines.schemas.telemetry import PLATFORMS
 
 __all__ = ["Calibration", "LoadedModel", "ModelRef", "digest_of", "load_model", "save_model", "schema_hash"]
 
 _FORMAT = 1
+_CARD = ("training", "data", "split", "metrics")
 _MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -163,25 +165,30 @@ def load_model(source: Path | bytes, *, digest: str | None = None, platform: str
         raise ModelError(f"{where}: not a weights' file ({_first_line(error)})") from None
     if not isinstance(held, dict) or held.get("format") != _FORMAT:
         raise ModelError(f"{where}: not a Logster weights' file of format {_FORMAT}")
-    if held["schema_hash"] != schema_hash():
+    if held.get("schema_hash") != schema_hash():
         raise ModelError(f"{where}: trained on graphs of another shape; train again with `logster models train`")
-    if platform is not None and held["platform"] != platform:
-        raise ModelError(f"{where}: is for {held['platform']}, not for {platform}")
+    own, card = held.get("platform"), held.get("card", {})
+    if own not in PLATFORMS:
+        raise ModelError(f"{where}: is for '{own}'; platforms are {', '.join(PLATFORMS)}")
+    if platform is not None and own != platform:
+        raise ModelError(f"{where}: is for {own}, not for {platform}")
     try:
         config = NetworkConfig(**held["config"])
         network = WindowGAT(config)
         network.load_state_dict(held["state_dict"])
         vocabulary = Vocabulary(np.asarray(held["vocabulary"].numpy(), dtype=np.int64))
-        calibration = Calibration(**held["calibration"])
-    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        calibration = Calibration(**{name: float(value) for name, value in held["calibration"].items()})
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise ModelError(f"{where}: weights and config do not fit ({_first_line(error)})") from None
     if len(vocabulary) != config.n_words:
         raise ModelError(f"{where}: {len(vocabulary)} words but {config.n_words} embeddings")
     numbers = [calibration.scale, calibration.shift, calibration.threshold]
     if not all(map(math.isfinite, numbers)) or not all(bool(v.isfinite().all()) for v in network.state_dict().values()):
         raise ModelError(f"{where}: holds numbers that are not finite")
+    if not isinstance(card, dict) or not all(isinstance(card.get(part, {}), dict) for part in _CARD):
+        raise ModelError(f"{where}: its card is not one of Logster's")
     network.eval().requires_grad_(False)
-    return LoadedModel(network, vocabulary, calibration, held["platform"], held.get("card", {}))
+    return LoadedModel(network, vocabulary, calibration, own, card)
 
 
 def digest_of(content: bytes) -> str:

@@ -71,6 +71,11 @@ def test_file_with_code_in_it_is_refused_and_does_not_run(tmp_path: Path, capsys
         (lambda held: held["calibration"].update(scale=float("nan")), "not finite"),
         (lambda held: held.update(vocabulary=held["vocabulary"][:-1]), "embeddings"),
         (lambda held: held.update(format=99), "format"),
+        (lambda held: held.pop("schema_hash"), "graphs of another shape"),
+        (lambda held: held.update(platform="macos"), "is for 'macos'; platforms are windows, linux"),
+        (lambda held: held["calibration"].update(scale="much"), "do not fit"),
+        (lambda held: held.update(card=[1]), "card"),
+        (lambda held: held["card"].update(metrics=[1]), "card"),
     ],
 )
 def test_weights_that_cannot_score_are_refused_with_the_reason(saved: Path, change, message: str) -> None:

@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -36,12 +37,15 @@ from mlflow.entities.model_registry import ModelVersion  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.models import Model, ModelSignature  # noqa: E402
 from mlflow.types import ColSpec, Schema  # noqa: E402
+from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 __all__ = ["CHAMPION", "SHIPPED", "Registry", "model_name", "shipped_weights"]
 
 CHAMPION, PREVIOUS = "champion", "previous"
 SHIPPED = Path(__file__).parent / "models"
 _EXPERIMENT = "logster-models"
+_SQLITE = "sqlite:///"
+_SHIPPED_ORIGIN, _SEEDED = "shipped", "seeded"
 _FOLDER, _WEIGHTS = "model", "weights.pt"
 _URI = re.compile(r"^(?:models:/)?(?P<name>[\w-]+)(?:@(?P<alias>[\w-]+)|/(?P<version>\d+))$")
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # what MLflow says of a model and of an alias
@@ -73,26 +77,43 @@ class Registry:
         self._settings = settings
         self._usable: dict[str, LoadedModel] = {}
         uri = settings.tracking_uri
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         # MLflow raises its loggers again while it sets up its database
         logging.getLogger("alembic").disabled = True
         try:
+            if uri.startswith(_SQLITE):
+                _set_up(Path(uri.removeprefix(_SQLITE)))
             self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             self._experiment = self._experiment_id()
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError) as error:
             raise ModelError(f"MLflow at {uri} cannot be used: {_first_line(error)}") from None
 
     def seed_if_empty(self) -> list[ModelRef]:
-        """Register the shipped weights as version 1, alias champion, of each model that is not there; gives those."""
-        seeded = []
-        for platform in PLATFORMS:
-            path = shipped_weights(platform)
-            if path.exists() and not self._versions(model_name(platform)):
-                ref = self.register(path, platform=platform, tags={"origin": "shipped"})
-                self.client.set_registered_model_alias(ref.name, CHAMPION, ref.version)
-                seeded.append(ref)
-        return seeded
+        """Register the shipped weights as version 1, alias champion, of each model that is not there; gives those.
+
+        A seeding that was cut off is brought to its end. Once done it is never done again, whatever is removed.
+        """
+        return [
+            self._seed(platform)
+            for platform in PLATFORMS
+            if shipped_weights(platform).exists() and not self._is_seeded(model_name(platform))
+        ]
+
+    def _seed(self, platform: str) -> ModelRef:
+        name = model_name(platform)
+        there = self._versions(name)
+        ref = self._ref(there[0]) if there else self.register(
+            shipped_weights(platform), platform=platform, tags={"origin": _SHIPPED_ORIGIN}
+        )  # fmt: skip
+        self.client.set_registered_model_alias(name, CHAMPION, ref.version)
+        self.client.set_registered_model_tag(name, _SEEDED, "yes")
+        return ref
+
+    def _is_seeded(self, name: str) -> bool:
+        there = self._versions(name)
+        if not there:
+            return False
+        is_cut_off = len(there) == 1 and there[0].tags.get("origin") == _SHIPPED_ORIGIN
+        return not is_cut_off or _SEEDED in self.client.get_registered_model(name).tags
 
     def resolve(self, uri: str) -> ModelRef:
         """Find a version by ``name@alias`` or ``name/version`` and make sure that it can score.
@@ -205,8 +226,8 @@ class Registry:
             return str(there.experiment_id)
         uri = self._settings.tracking_uri
         location = None
-        if uri.startswith("sqlite:///"):
-            location = (Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts").as_uri()
+        if uri.startswith(_SQLITE):
+            location = (Path(uri.removeprefix(_SQLITE)).resolve().parent / "mlartifacts").as_uri()
         return str(self.client.create_experiment(_EXPERIMENT, artifact_location=location))
 
     def _versions(self, name: str) -> list[ModelVersion]:
@@ -268,6 +289,20 @@ class Registry:
                 raise ModelError(f"weights of {version.name} version {version.version}: {_first_line(error)}") from None
             shutil.move(fetched, kept)
         return kept
+
+
+def _set_up(database: Path) -> None:
+    """Make MLflow's database aside and move it to its place whole: one that was cut off in the making never opens again."""
+    if database.exists():
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=database.parent) as folder:
+        made, whole = Path(folder) / "made.db", Path(folder) / "whole.db"
+        MlflowClient(tracking_uri=f"{_SQLITE}{made}").search_experiments(max_results=1)
+        # MLflow keeps the one it made open
+        shutil.copyfile(made, whole)
+        with suppress(FileExistsError):  # another process was first
+            os.link(whole, database)
 
 
 def _write_artefact(folder: Path, weights: Path, model: LoadedModel, run_id: str) -> None:

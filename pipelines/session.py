@@ -30,6 +30,8 @@ _SESSION_CONF = {
     # what readers outside Spark cannot read must not creep in (docs/decisions/0001)
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
     "spark.databricks.delta.properties.defaults.columnMapping.mode": "none",
+    # a micro-batch's plans are some 600 pieces of generated code; by default 100 are kept, and each is compiled anew
+    "spark.sql.codegen.cache.maxEntries": "2000",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
     "spark.sql.parquet.compression.codec": "zstd",

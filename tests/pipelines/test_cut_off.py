@@ -1,0 +1,106 @@
+"""A batch, and a round of detection, cut off before each of its writes and done again: the tables of an undisturbed run."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+
+from models.champions import champion_scorer
+from pipelines.detection import Scorer, detect_due
+from pipelines.ingestion import ingest_batch
+from pipelines.lake import Lake
+from pipelines.settings import Settings
+from pipelines.sources.files import SOURCE_LINES
+from tests.pipelines.tables import RESULTS, comparable, rows
+from tests.pipelines.telemetry import audit_lines
+
+pytestmark = pytest.mark.slow
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+TABLES = ("raw", "quarantine", "process_marks", "panes", *RESULTS)
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+class MortalLake(Lake):
+    """A lake whose process ends before its n-th write."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        super().__init__(spark, settings)
+        self.ends_before: int | None = None
+        self.writes: list[str] = []
+
+    def append(self, name: str, rows: DataFrame, *, app_id: str | None = None, version: int | None = None) -> None:
+        self._write(f"append {name}")
+        super().append(name, rows, app_id=app_id, version=version)
+
+    def delta(self, name: str) -> DeltaTable:
+        self._write(f"change {name}")
+        return super().delta(name)
+
+    def _write(self, what: str) -> None:
+        if len(self.writes) + 1 == self.ends_before:
+            raise Killed(what)
+        self.writes.append(what)
+
+
+def lines_of(spark: SparkSession, records: list[str]) -> DataFrame:
+    found = [
+        {"tenant": "t", "source": "auto", "origin": f"file#{number}", "record": record}
+        for number, record in enumerate(records)
+    ]
+    return spark.createDataFrame(pa.Table.from_pylist(found, schema=SOURCE_LINES))
+
+
+def batches() -> list[list[str]]:
+    """Two batches; the second brings what a command was called with, and starts that the first one's events are of."""
+    lines = audit_lines()
+    late = [line for line in lines if "type=EXECVE" in line or ":101)" in line]
+    return [[line for line in lines if line not in late] + ["what is this"], [*late, "and this"]]
+
+
+def steps(lake: MortalLake, score: Scorer) -> list[Callable[[], Any]]:
+    def ingest(number: int) -> Callable[[], Any]:
+        frame = lines_of(lake.spark, batches()[number])
+        return lambda: ingest_batch(lake, frame, stream_id="s", number=number, received_at=NOW)
+
+    def detect() -> Any:
+        return detect_due(lake, score, now=NOW, close_all=True)
+
+    return [ingest(0), detect, ingest(1), detect]
+
+
+def test_cut_off_before_any_write_it_comes_to_the_same_tables(spark: SparkSession, tmp_path: Path) -> None:
+    calm, torn = (MortalLake(spark, Settings(lake=str(tmp_path / name / "lake"), _env_file=None)) for name in "ab")
+    score = champion_scorer(calm.settings)
+    for lake in (calm, torn):
+        lake.create_tables()
+    undisturbed = []
+    for step in steps(calm, score):
+        calm.writes.clear()
+        step()
+        undisturbed.append(list(calm.writes))
+    # what is hard to repeat is in it: events that grow, and events that get another key after the fact
+    assert undisturbed[2].count("append pending") == 2, undisturbed[2]
+    assert undisturbed[2].count("change events") == 2, undisturbed[2]
+
+    for step, writes in zip(steps(torn, score), undisturbed, strict=True):
+        for ends_before in range(2, len(writes) + 1):
+            torn.ends_before = ends_before
+            torn.writes.clear()
+            with pytest.raises(Killed):
+                step()
+        torn.ends_before = None
+        step()
+
+    for name in TABLES:
+        found, expected = comparable(rows(torn.settings, name)), comparable(rows(calm.settings, name))
+        assert expected, name
+        assert found == expected, name

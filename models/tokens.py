@@ -19,7 +19,13 @@ from functools import lru_cache
 __all__ = ["MAX_TOKENS", "NAME", "TOKENS_VERSION", "names_in", "tokens_of", "unnamed"]
 
 TOKENS_VERSION = 1
-"""Raised with every change of what a text becomes: weights trained on other tokens are refused."""
+"""Of the words that the same event gives; the shipped weights were trained on these.
+
+Raise it in the commit that changes `tokens_of`, `names_in` or `unnamed`, the hash of a word or the shapes of unknown ones
+(`models.vocabulary`), or the texts of nodes and edges (`pipelines.windows.nodes`, `.edges`), and train anew in the same
+commit: weights trained on other tokens are refused, and so is a training lake made before. Not for what only makes it
+faster. ``tests/models/cases/`` holds words and texts of this version, and tests hold the code to them.
+"""
 
 MAX_TOKENS = 160
 NAME = "<name>"

@@ -3,6 +3,10 @@
 Started as a file, with nothing but the standard library: ``python -IS guard.py GRACE_SECONDS NICENESS COMMAND…``, in a
 session of its own. Standard input is a pipe whose other end the asking process alone holds: however that process ends,
 ``kill -9`` included, the pipe closes, and the guard ends the command. It exits as the command did.
+
+On Linux the kernel tells which processes belong to the command, those among them that a parent left behind, and ends the
+command with a guard that is killed. Elsewhere (macOS) ``ps`` tells who is whose child: a process whose parent has ended
+is not found and lives on, and so does the command of a guard that is killed.
 """
 
 import contextlib
@@ -13,12 +17,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 __all__ = ["descendants", "end_all", "main"]
 
 _SET_PARENT_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
 _PAUSE_SECONDS = 0.2
+_PROC = Path("/proc")
+_PS = ("ps", "-A", "-o", "pid=,ppid=")
 
 
 def _prctl(option: int, value: int) -> None:
@@ -27,17 +34,40 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def descendants(pid: int) -> list[int]:
-    """Every process below one, as far as the kernel tells."""
+def descendants(pid: int, *, proc: Path = _PROC) -> list[int]:
+    """Every process below one, as far as the system tells.
+
+    Args:
+        pid: of the one above.
+        proc: where Linux shows its processes; where it is not there, ``ps`` is asked.
+    """
+    if not (proc / "self" / "task").is_dir():
+        return _below(pid, _children_by_ps())
     children: list[int] = []
     with contextlib.suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():  # each knows only those that it started itself
+        for thread in (proc / str(pid) / "task").iterdir():  # each knows only those that it started itself
             children += [int(child) for child in (thread / "children").read_text().split()]
-    return children + [below for child in children for below in descendants(child)]
+    return children + [below for child in children for below in descendants(child, proc=proc)]
 
 
-def _signal_all(number: int) -> None:
-    for pid in descendants(os.getpid()):
+def _children_by_ps() -> dict[int, list[int]]:
+    """Each process's children, by ``ps``, itself left out; empty where there is none."""
+    children: dict[int, list[int]] = {}
+    with contextlib.suppress(OSError), subprocess.Popen(_PS, stdout=subprocess.PIPE, text=True) as ps:
+        for line in ps.communicate()[0].splitlines():
+            child, parent = (int(number) for number in line.split())
+            if child != ps.pid:
+                children.setdefault(parent, []).append(child)
+    return children
+
+
+def _below(pid: int, children: Mapping[int, list[int]]) -> list[int]:
+    own = children.get(pid, [])
+    return own + [below for child in own for below in _below(child, children)]
+
+
+def _signal_all(number: int, proc: Path) -> None:
+    for pid in descendants(os.getpid(), proc=proc):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
 
@@ -52,13 +82,13 @@ def _reap() -> bool:
     return True
 
 
-def end_all(grace_seconds: float) -> None:
-    """End every process below this one, those that do not heed SIGTERM by force."""
+def end_all(grace_seconds: float, *, proc: Path = _PROC) -> None:
+    """End every process below this one (`descendants`), those that do not heed SIGTERM by force."""
     deadline = time.monotonic() + grace_seconds
-    _signal_all(signal.SIGTERM)
+    _signal_all(signal.SIGTERM, proc)
     while _reap() and time.monotonic() < deadline:
         time.sleep(0.05)
-    _signal_all(signal.SIGKILL)
+    _signal_all(signal.SIGKILL, proc)
 
 
 def main() -> int:

@@ -75,10 +75,10 @@ def start_session(
     conf |= overrides or {}
     for key, value in conf.items():
         builder = builder.config(key, value)
-    said = ""
+    java_log = _java_log(settings)
     try:
-        if not settings.spark_remote:
-            said = _start_java(conf)
+        if java_log:
+            _start_java(conf, java_log)
         session = builder.getOrCreate()
         if not settings.spark_remote:
             session.sparkContext.setLogLevel("ERROR")
@@ -86,31 +86,38 @@ def start_session(
     except Exception as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SessionError(
-            f"Spark did not start: {first_line}; `logster doctor` checks Java, JARs and the network{said}"
+            f"Spark did not start: {first_line}; `logster doctor` checks Java, JARs and the network{_where_java_wrote(java_log)}"
         ) from error
+    if java_log:  # not before: who reads the error wants to read the file
+        atexit.register(java_log.unlink, missing_ok=True)
     return session
 
 
-def _start_java(conf: Mapping[str, str]) -> str:
-    """Start Java with its errors going to a file: forty lines of notes would tear a terminal's display.
-
-    Returns:
-        Where it writes, as the tail of a message; empty where Java runs already.
-    """
-    if SparkContext._gateway is not None:
-        return ""
+def _java_log(settings: Settings) -> Path | None:
+    """A new file for what Java writes; None where this process starts no Java."""
+    if settings.spark_remote or SparkContext._gateway is not None:
+        return None
     number, name = tempfile.mkstemp(prefix="logster-java-", suffix=".log")
+    os.close(number)
+    return Path(name)
+
+
+def _start_java(conf: Mapping[str, str], log: Path) -> None:
+    """Start Java with its errors going to a file: forty lines of notes would tear a terminal's display."""
     gateway_conf = SparkConf(loadDefaults=False)
     for key, value in conf.items():
         gateway_conf.set(key, value)
-    try:
+    with log.open("wb") as errors:
         # in a session of its own: a terminal's Ctrl-C would reach Python's workers in the middle of a batch
-        gateway = launch_gateway(gateway_conf, popen_kwargs={"stderr": number, "start_new_session": True})
-    except Exception:
-        sys.stderr.write(Path(name).read_text(errors="replace")[-2000:])
-        raise
-    finally:
-        os.close(number)
-    atexit.register(Path(name).unlink, missing_ok=True)
+        gateway = launch_gateway(gateway_conf, popen_kwargs={"stderr": errors, "start_new_session": True})
     SparkContext._ensure_initialized(gateway=gateway)
-    return f" (Java wrote to {name})"
+
+
+def _where_java_wrote(log: Path | None) -> str:
+    """As the tail of a message; empty, and no file is left, where Java wrote nothing."""
+    if log is None:
+        return ""
+    if log.stat().st_size == 0:
+        log.unlink()
+        return ""
+    return f" (Java wrote to {log})"

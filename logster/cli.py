@@ -32,6 +32,9 @@ app = typer.Typer(
 models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, register, promote and roll back models.")
 app.add_typer(models_app, name="models")
 
+_LabelledTelemetry = Annotated[
+    Path, typer.Option(help="folder with labels/captures.jsonl, labels/windows.tsv.gz and the captures that they name")
+]
 _Moment = Annotated[datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"])]
 
 
@@ -248,7 +251,7 @@ def doctor() -> None:
 
 @models_app.command("train")
 def train_models(
-    data: Annotated[Path, typer.Option(help="folder of labelled telemetry")] = Path("../shared/data"),
+    data: _LabelledTelemetry,
     out: Annotated[Path, typer.Option(help="where weights are put")] = Path("models/models"),
     platform: Annotated[list[str] | None, typer.Option(help="windows, linux; default both")] = None,
     lake: Annotated[Path | None, typer.Option(help="training lake; default: beside the lake")] = None,
@@ -274,7 +277,7 @@ def train_models(
 @models_app.command("evaluate")
 def evaluate_model(
     model: Annotated[str, typer.Argument(help="NAME@ALIAS or NAME/VERSION, e.g. logster-linux@champion")],
-    data: Annotated[Path, typer.Option(help="folder of labelled telemetry")] = Path("../shared/data"),
+    data: _LabelledTelemetry,
     lake: Annotated[Path | None, typer.Option(help="training lake; default: beside the lake")] = None,
 ) -> None:
     """Judge a registered model by the captures that no training sees."""

@@ -51,6 +51,13 @@ def test_an_unknown_format_is_refused_with_the_known_ones(logster, tmp_path):
     assert "no format 'syslogg'; there are auditd, " in only_line(ended.stderr)
 
 
+@pytest.mark.parametrize("command", [("train",), ("evaluate", "logster-linux@champion")])
+def test_labelled_telemetry_must_be_named(logster, command):
+    ended = logster("models", *command)
+    assert ended.returncode == 2
+    assert "Missing option '--data'" in ended.stderr
+
+
 @pytest.mark.parametrize("command", [("alerts",), ("sql", "SELECT 1"), ("ledger",)])
 def test_a_missing_lake_is_one_line(logster, command):
     ended = logster(*command)

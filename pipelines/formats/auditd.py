@@ -9,6 +9,7 @@ from functools import cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.arrays import with_single_keys
 from pipelines.formats.registry import ENVELOPE, Format
 
 __all__ = ["FORMAT"]
@@ -17,8 +18,9 @@ _STAMP = "msg=audit("
 _STAMP_FORM = r"^\d{1,11}\.\d{3}:\d{1,20}$"
 _LAST_SECOND = 7_258_118_400  # 2200-01-01: times are believed below
 _ENRICHED = "\u001d"
-# value in double quotes, in braces (SADDR), or up to the next space
-_PAIR = r"""([A-Za-z_][\w\[\]-]*)=("[^"]*"|\{[^}]*\}|[^\s"']*)"""
+# value in double quotes, in braces (SADDR), or up to the next space; a name that is not followed by = is not tried again
+# from each of its letters, a brace not closed is not looked for beyond the next
+_PAIR = r"""(?<![\w\[\]-])([A-Za-z_][\w\[\]-]*+)=("[^"]*"|\{[^{}]*\}|[^\s"']*)"""
 _ENCODABLE = (
     "acct", "cmd", "comm", "cwd", "data", "exe", "grp", "key", "name", "new-disk", "old-disk", "ocomm", "op", "path",
     "proctitle", "vm", "watch",
@@ -135,9 +137,8 @@ def _told(pairs: Column) -> Column:
 def _last_of_each(name: str) -> Column:
     """Key-value structs as a map; the last of equal keys wins."""
     pairs, keys = F.col(name), F.col(name)["key"]
-    last = F.filter(pairs, lambda pair, at: F.array_position(F.slice(keys, at + 2, F.size(keys)), pair["key"]) == 0)
     has_doubles = F.size(F.array_distinct(keys)) < F.size(keys)
-    return F.when(has_doubles, F.map_from_entries(last)).otherwise(F.map_from_entries(pairs))
+    return F.map_from_entries(F.when(has_doubles, with_single_keys(pairs, keep="last")).otherwise(pairs))
 
 
 FORMAT = Format(name="auditd", platform="linux", priority=60, recognises=_recognises, parse=_parse)

@@ -11,6 +11,7 @@ from functools import cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.arrays import with_single_keys
 from pipelines.formats.registry import ENVELOPE, Format, formats_by_priority
 
 __all__ = [
@@ -232,7 +233,5 @@ def _code_problem() -> Column:
 def _with_single_keys(name: str) -> Column:
     """A map without second occurrences of a key; the JSON reader keeps them, and then writers and readers fail."""
     fields, keys = F.col(name), F.map_keys(name)
-    first_only = F.map_from_entries(
-        F.filter(F.map_entries(fields), lambda entry, at: F.array_position(keys, entry["key"]) == at + 1)
-    )
+    first_only = F.map_from_entries(with_single_keys(F.map_entries(fields), keep="first"))
     return F.when(F.size(F.array_distinct(keys)) == F.size(keys), fields).otherwise(first_only)

@@ -7,6 +7,7 @@ syslog cuts long lines. An event that is cut among its data is read as far as it
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from pipelines.arrays import with_single_keys
 from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, looks_like_json
 
 __all__ = ["FORMAT"]
@@ -45,12 +46,7 @@ def _read(record: Column) -> Column:
 
 def _pieces(record: Column, read: Column) -> Pieces:
     line, xml = read["line"], read["line"]["xml"]
-    # a name that occurs twice must not fail the batch: the first counts
-    entries = F.filter(
-        F.arrays_zip(read["keys"], read["values"]),
-        lambda pair, at: F.array_position(read["keys"], pair["keys"]) == at + 1,
-    )
-    told, cut = F.map_from_entries(entries), F.create_map(F.lit("_cut"), F.lit("true"))
+    told, cut = _first_of_each(read["keys"], read["values"]), F.create_map(F.lit("_cut"), F.lit("true"))
     header = F.create_map(
         F.lit("record_number"), _element(xml, "EventRecordID"),
         F.lit("level"), _element(xml, "Level"),
@@ -73,12 +69,19 @@ def _pieces(record: Column, read: Column) -> Pieces:
     )
 
 
+def _first_of_each(keys: Column, values: Column) -> Column:
+    """Keys and their values as a map; a name that occurs twice must not fail the batch: the first counts."""
+    pairs = F.zip_with(keys, values, lambda key, value: F.struct(key.alias("key"), value.alias("value")))
+    first_only = F.map_from_entries(with_single_keys(pairs, keep="first"))
+    return F.when(F.size(F.array_distinct(keys)) == F.size(keys), F.map_from_arrays(keys, values)).otherwise(first_only)
+
+
 def _element(xml: Column, name: str) -> Column:
-    return _found(xml, rf"<{name}[^>]*>([^<]*)</{name}>")
+    return _found(xml, rf"<{name}[^<>]*>([^<]*)</{name}>")
 
 
 def _attribute(xml: Column, element: str, name: str) -> Column:
-    return _found(xml, rf'<{element}\b[^>]*\b{name}="([^"]*)"')
+    return _found(xml, rf'<{element}\b[^<>]*\b{name}="([^"]*)"')
 
 
 def _found(xml: Column, pattern: str) -> Column:

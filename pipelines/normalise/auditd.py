@@ -9,6 +9,7 @@ from functools import cache, reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.arrays import computed_once, distinct_neighbours, runs
 from pipelines.normalise.auditd_syscalls import ACTIONS, ARCHITECTURES, syscall_numbers
 
 __all__ = ["auditd_events"]
@@ -229,13 +230,9 @@ def _arguments() -> Column:
             arg["value"].alias("text"),
         ),
     )  # fmt: skip
-    ordered = F.array_distinct(F.array_sort(pieces))
-    numbers = F.array_distinct(F.transform(ordered, lambda piece: piece["word"]))
-    words = F.transform(
-        numbers,
-        lambda number: F.array_join(
-            F.transform(F.filter(ordered, lambda piece: piece["word"] == number), lambda piece: piece["text"]), ""
-        ),
+    words = computed_once(
+        distinct_neighbours(F.sort_array(pieces)),  # records of one event may tell the same piece
+        lambda ordered: F.transform(runs(ordered, "word"), lambda run: _text(ordered, run["first"], run["last"])),
     )
     quoted = F.transform(
         words,
@@ -245,6 +242,12 @@ def _arguments() -> Column:
         ).otherwise(word),
     )
     return F.nullif(F.array_join(quoted, " "), F.lit(""))
+
+
+def _text(pieces: Column, first: Column, last: Column) -> Column:
+    """The text of the pieces from position ``first`` to ``last``."""
+    together = F.array_join(F.transform(F.sequence(first, last), lambda at: F.get(pieces, at)["text"]), "")
+    return F.when(first == last, F.get(pieces, first)["text"]).otherwise(together)
 
 
 def _address() -> Column:
@@ -274,7 +277,11 @@ def _address() -> Column:
 def _fields() -> Column:
     """What no column holds: the main record's other pairs, and the event's paths, directory and title."""
     mapped = ("pid", "ppid", "exe", "success", "res", "SYSCALL", "acct", "addr", "terminal", "msg")
-    own = F.map_filter("_own", lambda key, value: value.isNotNull() & ~key.isin(*mapped))
+    told = F.map_filter("_own", lambda key, value: value.isNotNull() & ~key.isin(*mapped))
+    # a record's own names that begin like those below get another underscore: two equal keys would fail the batch
+    has_marked = F.exists(F.map_keys(told), _is_marked)
+    marked = F.transform_keys(told, lambda key, _: F.when(_is_marked(key), F.concat(F.lit("_"), key)).otherwise(key))
+    own = F.when(has_marked, marked).otherwise(told)
     names = F.transform(F.filter("_paths", lambda path: path["name"].isNotNull()), lambda path: path["name"])
     more = F.map_filter(
         F.create_map(
@@ -292,6 +299,10 @@ def _fields() -> Column:
     main = F.when(F.col("_sys").isNotNull() & F.col("_main").isNotNull(), _under(F.col("_main_code"), F.col("_main")))
     target = F.when(F.col("_obj").isNotNull(), _under(F.lit("OBJ_PID"), F.col("_obj")))
     return F.map_concat(rest, F.coalesce(main, F.expr(_EMPTY)), F.coalesce(target, F.expr(_EMPTY)))
+
+
+def _is_marked(key: Column) -> Column:
+    return F.startswith(key, F.lit("_"))
 
 
 def _under(kind: Column, data: Column) -> Column:

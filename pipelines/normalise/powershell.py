@@ -25,11 +25,13 @@ CLASSIC = (
     Kind("403", "script", "engine_stopped"),
 )
 
-# the value ends where the next name begins: a command line may hold line ends
-_HOST_APPLICATION = r"Host ?Application ?= ?([\s\S]*?)\s*?\n\s*Engine ?Version ?="
-_USER = r"(?m)^\s*User(?:Id)? ?= ?([^\r\n]+?)\s*$"
+# A message may be megabytes of anything, so each pattern is tried from one place and passes each character once: `(?>…)`
+# and `*+` do not go back. Values end where the next name begins, for a command line may hold line ends.
+_HOST_APPLICATION = r"^(?>[\s\S]*?Host ?Application ?= ?)([\s\S]*?)\n[^\S\n]*+Engine ?Version ?="
+_USER = r"(?m)^[^\S\n]*+User(?:Id)? ?= ?([^\r\n]+)"
 _DETAILS = r"\nDetails: ?\r?\n([\s\S]+)$"
-_COMMAND = r"^Pipeline execution details for command line: ([\s\S]*?)\.?\s*\n\s*Context Information:"
+_COMMAND = r"^Pipeline execution details for command line: ([\s\S]*?)\n[^\S\n]*+Context Information:"
+_SPACE = " \t\n\x0b\f\r"  # what a pattern takes for white space
 _EXECUTABLE = r'^\s*"?([A-Za-z]:\\[^"<>|*?]*?\.[eE][xX][eE])'
 
 
@@ -41,7 +43,7 @@ def context_of(data: Column, message: Column) -> Column:
 
 def host_application(context: Column) -> Column:
     """Command line of the process that runs PowerShell."""
-    return _first(context, _HOST_APPLICATION)
+    return _trimmed(_first(context, _HOST_APPLICATION))
 
 
 def host_path(command_line: Column) -> Column:
@@ -51,12 +53,14 @@ def host_path(command_line: Column) -> Column:
 
 def host_user(context: Column) -> Column:
     r"""Account that runs it, ``DOMAIN\name``."""
-    return _first(context, _USER)
+    return _trimmed(_first(context, _USER))
 
 
 def details_of(data: Column, message: Column) -> Column:
     """What an 800 executed: the line as typed, then the commands that it came to."""
-    typed = F.coalesce(data["param1"], _first(message, _COMMAND))
+    command = _trimmed(_first(message, _COMMAND))
+    whole = F.when(F.endswith(command, F.lit(".")), F.left(command, F.length(command) - 1)).otherwise(command)
+    typed = F.coalesce(data["param1"], whole)
     done = F.coalesce(data["param3"], _first(message, _DETAILS))
     both = F.concat_ws("\n", F.when(F.length(F.trim(typed)) > 0, F.rtrim(typed)), done)
     return F.when(F.length(both) > 0, both)
@@ -65,3 +69,9 @@ def details_of(data: Column, message: Column) -> Column:
 def _first(text: Column, pattern: str) -> Column:
     found = F.regexp_extract(text, pattern, 1)
     return F.when(F.length(found) > 0, found)
+
+
+def _trimmed(text: Column) -> Column:
+    """Without white space at its end; null where nothing else is in it."""
+    trimmed = F.rtrim(text, F.lit(_SPACE))
+    return F.when(F.length(trimmed) > 0, trimmed)

@@ -125,6 +125,7 @@ def _damaged_records() -> list[str]:
         f'type=EXECVE msg=audit(1700000000.000:1): argc=1 a0="{long}"',
         f"type=PROCTITLE msg=audit(1700000000.000:2): proctitle={'41' * (1 << 19)}",
         "type=SYSCALL msg=audit(1700000000.000:3): " + "a=1 " * 50_000,
+        'type=SYSCALL msg=audit(1700000000.000:4): success=yes _records=1 _cwd="/" __cwd=2',  # names that Logster adds
     ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ lines ends in the same tables: ``raw`` first, everything else from ``raw``.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
 
@@ -21,6 +21,7 @@ from pipelines.windows.window_graphs import windows_of_panes
 
 __all__ = ["BatchCounts", "ingest_batch", "pending_work", "raw_rows"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # an event made of several records has all of them within moments; a group is looked for this far around its part
 _GROUP_REACH = 10 * 60 * 1_000_000  # microseconds
 # a start tells about events up to this long before it (`pipelines.normalise.process_keys`)
@@ -39,11 +40,13 @@ class BatchCounts:
         n_records: rows in ``raw``.
         n_events: events that its readable records make up.
         n_quarantined: rows in ``quarantine``.
+        received_at: time (UTC) that its rows carry, which is the first reading's where the batch came again.
     """
 
     n_records: int
     n_events: int
     n_quarantined: int
+    received_at: datetime
 
 
 def raw_rows(lines: DataFrame, *, batch_id: str, received_at: datetime) -> DataFrame:
@@ -82,17 +85,20 @@ def ingest_batch(lake: Lake, lines: DataFrame, *, stream_id: str, number: int, r
     # the text of a record that was read is in its fields; carrying it along would double what the next steps hold
     is_refused = F.col("reason").isNotNull()
     parsed = settled(parse_records(raw).withColumn("record", F.when(is_refused, F.col("record")).otherwise("")))
-    n_records, n_quarantined = parsed.agg(F.count(F.lit(1)), F.count("reason")).collect()[0]
+    n_records, n_quarantined, micros = parsed.agg(
+        F.count(F.lit(1)), F.count("reason"), F.max(F.unix_micros("received_at"))
+    ).collect()[0]
+    stored_at = received_at if micros is None else _EPOCH + timedelta(microseconds=micros)
     if n_quarantined:
         lake.append("quarantine", quarantine_of(parsed), app_id=stream_id, version=number)
     if n_quarantined == n_records:
-        return BatchCounts(n_records, 0, n_quarantined)
+        return BatchCounts(n_records, 0, n_quarantined, stored_at)
     events = settled(events_of(parsed))
     n_events, first, last = _bounds(events)
     if not n_events:
-        return BatchCounts(n_records, 0, n_quarantined)
+        return BatchCounts(n_records, 0, n_quarantined, stored_at)
     _write_events(lake, events, first, last, stream_id=stream_id, number=number, batch_id=batch_id)
-    return BatchCounts(n_records, n_events, n_quarantined)
+    return BatchCounts(n_records, n_events, n_quarantined, stored_at)
 
 
 def _write_events(

@@ -55,7 +55,8 @@ class Progress:
 class StreamListener(Protocol):
     """Is told of every step that was written; must not raise.
 
-    ``at`` is the time (UTC) that the step's rows carry: `ingested_at` of events, `scored_at` of scores.
+    ``at`` is the time (UTC) that the step's rows carry: `ingested_at` of events, `scored_at` of scores. A batch that
+    comes again after a crash keeps the first one's.
     """
 
     def ingested(self, number: int, counts: BatchCounts, *, at: datetime) -> None:
@@ -96,6 +97,7 @@ class StreamDriver:
         self._new_checkpoint = new_checkpoint
         self._listeners = listeners
         self._is_stopping = False
+        self._failure: Exception | None = None
         self._writing = threading.Lock()
         self._arrived = threading.Event()
 
@@ -116,6 +118,9 @@ class StreamDriver:
         """Handle what lands until ``stop`` is set; windows are scored as they close.
 
         A batch or round in flight at the stop is finished first.
+
+        Raises:
+            LogsterError: a batch failed, be it the one in flight at the stop.
         """
         with self._owned() as stream_id:
             query = self._start(stream_id, once=False)
@@ -129,6 +134,10 @@ class StreamDriver:
                 self._raise_failure(query)
             finally:
                 self._stop(query)
+            if self._failure:  # of the batch that was in flight; the query, stopped, may not tell of it
+                first_line = next(iter(str(self._failure).strip().splitlines()), "")
+                told = f"{type(self._failure).__name__}: {first_line}"
+                raise LogsterError(f"the batch in flight at the stop failed: {told}") from self._failure
 
     def _stop(self, query: StreamingQuery) -> None:
         # an interrupt in the middle of a batch ends in a trace of Java's; one that comes now is turned away in Python
@@ -162,17 +171,22 @@ class StreamDriver:
         with self._writing:
             if self._is_stopping:
                 raise _Stopping(f"batch {number} waits for the next start")
-            self.progress.now_doing(f"reading batch {number}")
-            self._mark_started()
-            lines = lines_of_files(
-                files, self.lake.settings, n_tasks=files.sparkSession.sparkContext.defaultParallelism
-            )
-            started, now = time.monotonic(), self._clock()
-            counts = ingest_batch(self.lake, lines, stream_id=stream_id, number=number, received_at=now)
-            self._count(number, counts, time.monotonic() - started)
-            for listener in self._listeners:
-                listener.ingested(number, counts, at=now)
+            try:
+                self._write(files, number, stream_id)
+            except Exception as error:
+                self._failure = error
+                raise
         self._arrived.set()
+
+    def _write(self, files: DataFrame, number: int, stream_id: str) -> None:
+        self.progress.now_doing(f"reading batch {number}")
+        self._mark_started()
+        lines = lines_of_files(files, self.lake.settings, n_tasks=files.sparkSession.sparkContext.defaultParallelism)
+        started = time.monotonic()
+        counts = ingest_batch(self.lake, lines, stream_id=stream_id, number=number, received_at=self._clock())
+        self._count(number, counts, time.monotonic() - started)
+        for listener in self._listeners:
+            listener.ingested(number, counts, at=counts.received_at)
 
     def _count(self, number: int, counts: BatchCounts, seconds: float) -> None:
         progress = self.progress

@@ -57,7 +57,7 @@ def test_a_new_instance_has_all_its_databases_made(home):
 def test_batches_and_rounds_become_materialisations(settings, instance, write, score):
     write("window_scores", score(0, 0.1, scored_at=NOON), score(65, 0.99, scored_at=NOON))
     reporter = StreamReporter(settings, instance)
-    reporter.ingested(7, BatchCounts(n_records=5, n_events=0, n_quarantined=2), at=NOON)
+    reporter.ingested(7, BatchCounts(n_records=5, n_events=0, n_quarantined=2, received_at=NOON), at=NOON)
     reporter.detected(DetectionCounts(n_panes=1, n_windows=2), at=NOON)
     reporter.close()
     assert latest(instance, "raw").metadata["new_rows"].value == 5
@@ -76,7 +76,7 @@ def test_what_goes_wrong_is_logged_and_the_next_report_is_made(settings, instanc
     reporter = StreamReporter(settings, instance)
     with capture_logs() as logs:
         reporter.detected(DetectionCounts(n_panes=1, n_windows=1), at=NOON)
-        reporter.ingested(1, BatchCounts(n_records=1, n_events=0, n_quarantined=0), at=NOON)
+        reporter.ingested(1, BatchCounts(n_records=1, n_events=0, n_quarantined=0, received_at=NOON), at=NOON)
         reporter.close()
     assert [(each["event"], each["log_level"]) for each in logs] == [("could not report to Dagster", "warning")]
     assert latest(instance, "raw").metadata["micro_batch"].value == 1

@@ -60,7 +60,7 @@ def test_counts_are_right_whatever_a_batch_lacks(adaptive: SparkSession, tmp_pat
         files = adaptive.createDataFrame([(landed.as_uri(), landed.stat().st_size)], "path string, length long")
         lines = lines_of_files(files, settings, n_tasks=1)
         got[name] = ingest_batch(lake, lines, stream_id="files", number=number, received_at=_AT)
-        expected[name] = BatchCounts(*counts)
+        expected[name] = BatchCounts(*counts, received_at=_AT)
     assert got == expected
 
     ledger = read_ledger(lake)

@@ -42,6 +42,7 @@ class Parts:
         services: processes by name; the result says whether one came up.
         preparing: what must be done before the stream runs, by name.
         pipeline: done when the stream has ended.
+        sample_stream: the sample telemetry that keeps coming; done when it has ended.
         progress: the stream's; None until it runs.
     """
 
@@ -62,6 +63,7 @@ class Parts:
         }
         self.preparing: dict[str, Future[Any]] = {"Spark": lake, "models": scorer, "sample telemetry": landed}
         self.pipeline = in_background("pipeline", self._stream, lake, scorer, landed)
+        self.sample_stream = in_background("sample stream", self._stream_demo, landed) if demo else _nothing()
 
     def close(self) -> None:
         """Let Dagster be told of what was written; call it when the stream has ended."""
@@ -98,13 +100,16 @@ class Parts:
             lake.spark.stop()
 
     def _land_demo(self) -> None:
-        def land(file: DemoFile) -> None:
-            ingest_file(file.path, self._settings, tenant=file.tenant, record_format=file.format)
-
         with tempfile.TemporaryDirectory(prefix="logster-demo-") as folder:
             for file in write_demo(Path(folder)):
-                land(file)
-        in_background("sample stream", stream_demo, land, stop=self._stop)
+                self._land(file)
+
+    def _stream_demo(self, landed: Future[None]) -> None:
+        if landed.exception() is None:
+            stream_demo(self._land, stop=self._stop)
+
+    def _land(self, file: DemoFile) -> None:
+        ingest_file(file.path, self._settings, tenant=file.tenant, record_format=file.format)
 
     def _open_reporter(self, scorer: "Future[Scorer]") -> "StreamReporter":
         scorer.exception()  # both keep this process busy with imports, and the models are wanted sooner

@@ -8,7 +8,8 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -45,7 +46,8 @@ def run_everything(settings: Settings, *, demo: bool, leave_after_start: bool) -
         leave_after_start: end once there is something to see.
 
     Raises:
-        LogsterError: a port is taken, the pipeline failed, or ``leave_after_start`` waited in vain.
+        LogsterError: a port is taken, the pipeline failed, also while it was being stopped, or ``leave_after_start``
+            waited in vain.
     """
     check_ports(settings)
     stop = threading.Event()
@@ -56,7 +58,9 @@ def run_everything(settings: Settings, *, demo: bool, leave_after_start: bool) -
             _Watch(settings, screen, children, parts).until(stop, leave_after_start=leave_after_start)
         finally:
             stop.set()
-            _finish(screen, children, parts)
+            failure = _finish(screen, children, parts)
+        if failure:  # what failed before the stop has been raised by now
+            raise failure
 
 
 class _Watch:
@@ -68,13 +72,16 @@ class _Watch:
         self._alert_ids: set[str] = set()
         self._n_windows_seen = -1
         self._shows_addresses = False
+        self._failed: set[str] = set()
 
     def until(self, stop: threading.Event, *, leave_after_start: bool) -> None:
         """Look until told to stop, or until there is something to see."""
         while not stop.wait(_PAUSE_SECONDS):
-            for child in self._children.take_ended():
-                self._screen.warn(child.obituary())
-            self._raise_failure()
+            if failure := _failure_of(self._parts):
+                raise failure
+            if self._parts.pipeline.done() and not stop.is_set():
+                raise LogsterError("the stream has ended, and nobody asked it to; start again")
+            self._warn_of_failures()
             self._show_new_alerts()
             if not self._shows_addresses and self._has_started():
                 self._show_addresses()
@@ -82,14 +89,15 @@ class _Watch:
             if leave_after_start and self._may_leave():
                 return
 
-    def _raise_failure(self) -> None:
-        """The pipeline is what all else is for: when it fails, all ends."""
-        for part in (*self._parts.preparing.values(), self._parts.pipeline):
-            if part.done() and (error := part.exception()):
-                if isinstance(error, LogsterError):
-                    raise error
-                first_line = next(iter(str(error).splitlines()), "")
-                raise LogsterError(f"the pipeline failed: {type(error).__name__}: {first_line}") from error
+    def _warn_of_failures(self) -> None:
+        """What runs beside the pipeline may fail, and the pipeline goes on; each failure is told once."""
+        for child in self._children.take_ended():
+            self._screen.warn(child.obituary())
+        beside: dict[str, Future[Any]] = {**self._parts.services, "the sample telemetry": self._parts.sample_stream}
+        for name, part in beside.items():
+            if name not in self._failed and part.done() and (error := part.exception()):
+                self._failed.add(name)
+                self._screen.warn(f"{name} failed and is not there any more: {_in_one_line(error)}")
 
     def _show_new_alerts(self) -> None:
         progress = self._parts.progress
@@ -126,9 +134,7 @@ class _Watch:
         service = self._parts.services[name]
         if not service.done():
             return "starting"
-        if error := service.exception():
-            self._screen.warn(f"{name} did not start: {error}")
-        return "up" if not error and service.result() else "down"
+        return "up" if not service.exception() and service.result() else "down"
 
     def _may_leave(self) -> bool:
         api = self._parts.services["API"]
@@ -156,16 +162,38 @@ class _Watch:
         _LOG.debug(what, seconds=round(time.monotonic() - self._began, 1))
 
 
-def _finish(screen: Screen, children: Children, parts: Parts) -> None:
-    """Stop the stream, then what reads its tables, then Java; whatever is left after that, by force."""
+def _failure_of(parts: Parts) -> LogsterError | None:
+    """What the pipeline, which all else is for, has failed by; None where it has not."""
+    for part in (*parts.preparing.values(), parts.pipeline):
+        error = part.exception() if part.done() else None
+        if isinstance(error, LogsterError):
+            return error
+        if error:
+            return LogsterError(f"the pipeline failed: {_in_one_line(error)}")
+    return None
+
+
+def _in_one_line(error: BaseException) -> str:
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    return first_line if isinstance(error, LogsterError) else f"{type(error).__name__}: {first_line}".rstrip(": ")
+
+
+def _finish(screen: Screen, children: Children, parts: Parts) -> LogsterError | None:
+    """Stop the stream, then what reads its tables, then Java; whatever is left after that, by force.
+
+    Returns:
+        What the pipeline has failed by, up to its end.
+    """
     screen.tell("stopping: finishing the batch in flight")
-    with suppress(Exception):  # told already
-        parts.pipeline.result(timeout=_BATCH_WITHIN_SECONDS)
+    wait([parts.pipeline], timeout=_BATCH_WITHIN_SECONDS)
+    failure = _failure_of(parts)  # now, for what is cut off below fails, too
     if not parts.pipeline.done():
         screen.warn("the batch in flight takes long and is left; the next start repeats it")
     screen.tell("stopping API, Dagster and MLflow")
-    with suppress(Exception):
+    try:
         in_background("last reports", parts.close).result(timeout=_REPORTS_WITHIN_SECONDS)
+    except Exception as error:  # the rows are written; only Dagster's pages lack them
+        screen.warn(f"Dagster was not told of all that was written: {_in_one_line(error)}")
     children.stop()
     screen.tell("stopping Java")
     from logster.runtime import end_java
@@ -174,6 +202,7 @@ def _finish(screen: Screen, children: Children, parts: Parts) -> None:
     end_all(grace_seconds=2.0)
     left = descendants(os.getpid())
     screen.say(f"stopped; still running: {left}" if left else "stopped; nothing is left running")
+    return failure
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,12 +24,12 @@ LONG = 600.0  # a busy machine; alone on two cores it takes a quarter of that
 class Up:
     """A running `logster up` with its output, and every process that carries its mark in the environment."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self.ports = dict(zip(("api", "dagster", "mlflow"), free_ports(3), strict=True))
         self.mark = f"LOGSTER_TEST_MARK={folder}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOGSTER_")}
         environment |= {f"LOGSTER_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
-        environment |= {"LOGSTER_TEST_MARK": str(folder), "LOGSTER_SPARK_DRIVER_MEMORY": "2g"}
+        environment |= {"LOGSTER_TEST_MARK": str(folder), "LOGSTER_SPARK_DRIVER_MEMORY": "2g", **variables}
         self.process = subprocess.Popen(
             [str(LOGSTER), "up", *arguments], cwd=folder, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -68,16 +69,17 @@ class Up:
         self._reader.join(5)
         return code
 
-    def left_running(self) -> list[str]:
-        """Command lines of what still runs of it, wherever it may have gone."""
-        left = []
+    def processes(self) -> dict[int, str]:
+        """Command lines of what runs of it, by process id, wherever it may have gone."""
+        found = {}
         for entry in Path("/proc").iterdir():
             try:
                 if entry.name.isdigit() and self.mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
-                    left.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    found[int(entry.name)] = command
             except OSError:
                 continue
-        return left
+        return found
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -98,8 +100,8 @@ def up(tmp_path: Path):
     """Starts `logster up`; whatever the test does, nothing of it outlives it."""
     started: list[Up] = []
 
-    def start(*arguments: str) -> Up:
-        started.append(Up(tmp_path, *arguments))
+    def start(*arguments: str, **variables: str) -> Up:
+        started.append(Up(tmp_path, *arguments, **variables))
         return started[-1]
 
     yield start
@@ -122,7 +124,7 @@ def test_the_demo_ends_with_alerts_shown_and_nothing_left_running(up):
     for what in ("API, documentation", "Dagster", "MLflow"):
         assert re.search(rf"│ {what} +│ http://127\.0\.0\.1:\d+\S* +│ up +│", run.output), run.output
     assert "nothing is left running" in run.output
-    assert run.left_running() == []
+    assert run.processes() == {}
 
 
 def test_ctrl_c_in_the_middle_of_a_batch_ends_all_with_exit_code_0(up):
@@ -133,4 +135,23 @@ def test_ctrl_c_in_the_middle_of_a_batch_ends_all_with_exit_code_0(up):
     assert run.exit_code(within=60) == 0, run.output
     assert "nothing is left running" in run.output
     assert "Traceback" not in run.output
-    assert run.left_running() == []
+    assert run.processes() == {}
+
+
+def test_what_dies_is_told_and_a_pipeline_that_fails_while_it_is_stopped_gives_exit_code_1(up, tmp_path):
+    run = up("--demo", TMPDIR=str(tmp_path))
+    run.wait_for(lambda: "reading batch" in run.output)
+    folder = next(tmp_path.glob("logster-demo-*"))  # where the sample telemetry is written before it lands
+    shutil.rmtree(folder)
+    folder.touch()
+    run.wait_for(lambda: "! the sample telemetry failed" in run.output, seconds=120)
+    java = next(pid for pid, command in run.processes().items() if "org.apache.spark.deploy" in command)
+    os.kill(java, signal.SIGSTOP)  # so that nothing ends before its end
+    os.kill(run.process.pid, signal.SIGINT)
+    run.wait_for(lambda: "stopping: finishing the batch in flight" in run.output)
+    os.kill(java, signal.SIGKILL)
+    assert run.exit_code(within=120) == 1, run.output
+    told = [line for line in run.output.splitlines() if line.startswith("logster: ")]
+    assert len(told) == 1, run.output
+    assert "the pipeline failed" in told[0] or "the stream stopped" in told[0] or "the batch in flight" in told[0]
+    assert run.processes() == {}

@@ -277,11 +277,12 @@ def _address() -> Column:
 def _fields() -> Column:
     """What no column holds: the main record's other pairs, and the event's paths, directory and title."""
     mapped = ("pid", "ppid", "exe", "success", "res", "SYSCALL", "acct", "addr", "terminal", "msg")
-    told = F.map_filter("_own", lambda key, value: value.isNotNull() & ~key.isin(*mapped))
     # a record's own names that begin like those below get another underscore: two equal keys would fail the batch
-    has_marked = F.exists(F.map_keys(told), _is_marked)
-    marked = F.transform_keys(told, lambda key, _: F.when(_is_marked(key), F.concat(F.lit("_"), key)).otherwise(key))
-    own = F.when(has_marked, marked).otherwise(told)
+    marked = F.transform_keys("_own", lambda key, _: F.when(_is_marked(key), F.concat(F.lit("_"), key)).otherwise(key))
+    own = F.map_filter(
+        F.when(F.exists(F.map_keys("_own"), _is_marked), marked).otherwise(F.col("_own")),
+        lambda key, value: value.isNotNull() & ~key.isin(*mapped),
+    )
     names = F.transform(F.filter("_paths", lambda path: path["name"].isNotNull()), lambda path: path["name"])
     more = F.map_filter(
         F.create_map(

@@ -1,14 +1,44 @@
 """A few minutes of made-up telemetry of two endpoints, in which everything stands that could depend on order."""
 
+import gzip
+import random
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
 
+from logster import demo_host
 from logster.demo_attack import Intrusion, intrude
 from logster.demo_host import WindowsHost
 
+DEMO_DATA = Path(demo_host.__file__).with_name("demo_data")
+SHARED_CAPTURES = Path(__file__).resolve().parents[3] / "shared/data/windows/otrf-atomic"
 _TIME = re.compile(r'"@timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z"')
 START = datetime(2026, 3, 2, 9, 57, tzinfo=UTC)
+
+
+def cut(lines: list[str], seed: int, n_batches: int) -> list[list[str]]:
+    """Lines in any order over so many micro-batches, a tenth of them sent again in another."""
+    rng = random.Random(seed)
+    batches: list[list[str]] = [[] for _ in range(n_batches)]
+    for line in rng.sample(lines, len(lines)):
+        batches[rng.randrange(n_batches)].append(line)
+    for line in rng.sample(lines, len(lines) // 10):
+        batches[rng.randrange(n_batches)].append(line)
+    return batches
+
+
+def recorded_lines() -> list[str]:
+    """A quarter of a minute or so of a real Linux machine under attack, and the start of each of two real Windows captures
+    where the development telemetry lies beside the checkout.
+    """
+    with gzip.open(DEMO_DATA / "host33-cron-connect-back.audit.log.gz", "rt", encoding="utf-8") as file:
+        lines = file.read().splitlines()[4_000:5_200]
+    for capture in sorted(SHARED_CAPTURES.glob("psh_*.jsonl.gz"))[:2]:
+        with gzip.open(capture, "rt", encoding="utf-8") as file:
+            lines += list(islice((line.rstrip("\n") for line in file), 400))
+    return lines
 
 
 def windows_lines() -> list[str]:

@@ -91,8 +91,9 @@ def test_cut_off_before_any_write_it_comes_to_the_same_tables(spark: SparkSessio
     assert undisturbed[2].count("append pending") == 2, undisturbed[2]
     assert undisturbed[2].count("change events") == 2, undisturbed[2]
 
-    for step, writes in zip(steps(torn, score), undisturbed, strict=True):
-        for ends_before in range(2, len(writes) + 1):
+    for number, (step, writes) in enumerate(zip(steps(torn, score), undisturbed, strict=True)):
+        # what the first batch and round write, the second do as well
+        for ends_before in range(2, len(writes) + 1) if number > 1 else ():
             torn.ends_before = ends_before
             torn.writes.clear()
             with pytest.raises(Killed):

@@ -25,7 +25,7 @@ from pipelines.ledger import read_ledger
 from pipelines.settings import Settings
 from pipelines.sources.files import SOURCE_LINES
 from tests.pipelines.tables import RESULTS, comparable, rows
-from tests.pipelines.telemetry import START, audit_lines, windows_lines
+from tests.pipelines.telemetry import START, audit_lines, cut, windows_lines
 
 pytestmark = pytest.mark.slow
 
@@ -33,17 +33,6 @@ WHOLE = "whole"
 N_BATCHES = 2
 N_CUTS = 5
 EXAMPLES = int(os.environ.get("LOGSTER_TEST_EXAMPLES", "1"))
-
-
-def cut(lines: list[str], seed: int) -> list[list[str]]:
-    """Lines in any order over the micro-batches, some of them sent again in another."""
-    rng = random.Random(seed)
-    batches: list[list[str]] = [[] for _ in range(N_BATCHES)]
-    for line in rng.sample(lines, len(lines)):
-        batches[rng.randrange(N_BATCHES)].append(line)
-    for line in rng.sample(lines, len(lines) // 10):
-        batches[rng.randrange(N_BATCHES)].append(line)
-    return batches
 
 
 def batch_of(spark: SparkSession, number: int, batches: dict[str, list[list[str]]]) -> Any:
@@ -101,7 +90,7 @@ def test_any_cut_order_and_repetition_gives_the_same_tables(
 ) -> None:
     lines = windows_lines() + audit_lines()
     nothing: list[list[str]] = [[] for _ in range(N_BATCHES - 1)]
-    batches = {WHOLE: [lines, *nothing]} | {f"cut-{n}": cut(lines, seed + n) for n in range(N_CUTS)}
+    batches = {WHOLE: [lines, *nothing]} | {f"cut-{n}": cut(lines, seed + n, N_BATCHES) for n in range(N_CUTS)}
     folder: Path = tmp_path_factory.mktemp("cuts")
     lake = Lake(spark, Settings(lake=str(folder / "lake"), _env_file=None))
     lake.create_tables()

@@ -47,6 +47,8 @@ lock: $(UV)  ## resolve the dependencies anew
 	  --no-emit-index-url --no-header -o requirements.lock
 	$(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header -o requirements-run.lock
+	$(UV) pip compile superset/requirements.in --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header -o superset/requirements.lock
 
 clean:  ## remove what was built, not the lake
-	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-superset .venv-superset.lock .tools .pytest_cache .mypy_cache .ruff_cache

@@ -234,7 +234,7 @@ def up(
     demo: Annotated[bool, typer.Option("--demo", help="bring sample telemetry, and keep it coming")] = False,
     once: Annotated[bool, typer.Option("--exit", help="end when the first alerts are there (for scripts)")] = False,
 ) -> None:
-    """Run all of Logster on this machine: pipeline, API, Dagster, MLflow; Ctrl-C stops everything."""
+    """Run all of Logster on this machine: pipeline, API, Dagster, MLflow, Superset; Ctrl-C stops everything."""
     from logster.up import run_everything
 
     run_everything(_settings(), demo=demo, leave_after_start=once)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from assets.superset_home import sign_in
 from pipelines.ledger import Ledger
 from pipelines.settings import Settings
 
@@ -76,7 +77,11 @@ def address_table(settings: Settings, states: Mapping[str, str]) -> Table:
         ("API", "API, alerts", f"{api}/alerts"),
         ("Dagster", "Dagster", f"http://127.0.0.1:{settings.dagster_port}"),
         ("MLflow", "MLflow", mlflow),
+        ("Superset", "Superset, dashboards", f"http://127.0.0.1:{settings.superset_port}"),
     ):
         table.add_row(what, address, states[name])
+    if states["Superset"] != "down":
+        who = sign_in(settings)
+        table.add_row("Superset, sign-in", f"{who.user} / {who.password}", "")
     table.add_row("lake", settings.lake, "")
     return table

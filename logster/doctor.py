@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 from rich.table import Table
 
 from logster.display import ERRORS, OUTPUT, plain
-from logster.services import port_problems
+from logster.services import SUPERSET, port_problems
 from pipelines.errors import LogsterError
 from pipelines.jars import JARS, jar_conf
 from pipelines.java import find_java_home
@@ -29,7 +29,7 @@ __all__ = ["CHECKS", "Finding", "examine"]
 
 _GIB = 1 << 30
 _LEAST_DISK = 5 * _GIB
-_BESIDE_SPARK = 2 * _GIB  # Python workers with the models, API, Dagster, MLflow
+_BESIDE_SPARK = 5 * _GIB // 2  # Python workers with the models, API, Dagster, MLflow, Superset
 _MEMORY_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": _GIB, "t": 1 << 40}
 
 
@@ -105,7 +105,9 @@ def _check_ports(settings: Settings) -> Finding:
     problems = port_problems(settings)
     if problems:
         return Finding("; ".join(problems), "stop what uses them (a running `logster up`?), or set others")
-    return Finding(f"{settings.api_port}, {settings.dagster_port}, {settings.mlflow_port} are free")
+    return Finding(
+        f"{settings.api_port}, {settings.dagster_port}, {settings.mlflow_port}, {settings.superset_port} are free"
+    )
 
 
 def _check_lake(settings: Settings) -> Finding:
@@ -150,6 +152,16 @@ def _check_registry(settings: Settings) -> Finding:
             "`logster models promote NAME VERSION`; a run seeds an empty one",
         )
     return Finding(", ".join(f"{ref.name} version {ref.version}" for ref in champions.values()) + " load")
+
+
+def _check_superset(settings: Settings) -> Finding:
+    if "://" in settings.lake:
+        return Finding("its dashboards read no lake on an object store; docs/dashboards.md has other engines")
+    lock = SUPERSET.with_name("requirements.lock")
+    made_of = SUPERSET.parent.parent / ".venv-superset" / lock.name
+    if made_of.exists() and made_of.read_bytes() == lock.read_bytes():
+        return Finding(f"its environment is ready in {made_of.parent}")
+    return Finding("`logster up` makes its environment (0.8 GB, from PyPI) and goes on without where it cannot")
 
 
 def _check_memory(settings: Settings) -> Finding:
@@ -198,6 +210,7 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "ports": _check_ports,
     "lake": _check_lake,
     "registry": _check_registry,
+    "Superset": _check_superset,
     "memory": _check_memory,
     "disk": _check_disk,
 }

@@ -1,4 +1,4 @@
-"""The parts of `logster up`, each started in a thread of its own: Spark and the stream, models, Dagster, MLflow, demo.
+"""The parts of `logster up`, each started in a thread of its own: Spark and the stream, models, Dagster, MLflow, Superset, demo.
 
 A part that needs another waits for that one alone. When they are shown and stopped is in ``logster.up``.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from logster.background import in_background
 from logster.children import Children
 from logster.demo import DemoFile, stream_demo, write_demo
-from logster.services import api_service, dagster_services, mlflow_service
+from logster.services import api_service, dagster_services, mlflow_service, superset_service
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest_file
 
@@ -60,6 +60,7 @@ class Parts:
             "API": api,
             "Dagster": in_background("Dagster", self._bring_up_dagster),
             "MLflow": in_background("MLflow", self._bring_up_mlflow, scorer),
+            "Superset": in_background("Superset", self._bring_up_superset, scorer),
         }
         self.preparing: dict[str, Future[Any]] = {"Spark": lake, "models": scorer, "sample telemetry": landed}
         self.pipeline = in_background("pipeline", self._stream, lake, scorer, landed)
@@ -129,6 +130,10 @@ class Parts:
         scorer.exception()  # makes the database, which the server would race for
         service = mlflow_service(self._settings)
         return service is None or service.bring_up(self._children, self._stop)
+
+    def _bring_up_superset(self, scorer: "Future[Scorer]") -> bool:
+        scorer.exception()  # its start takes half a minute of a core, and the first alerts are wanted sooner
+        return superset_service(self._settings).bring_up(self._children, self._stop)
 
 
 class _Relay:

@@ -1,4 +1,4 @@
-"""What `logster up` runs beside the pipeline: the API, Dagster's code server, pages and daemon, MLflow's pages.
+"""What `logster up` runs beside the pipeline: the API, Dagster's code server, pages and daemon, MLflow's pages, Superset.
 
 Here is how each is started and how it answers; processes as such are in ``logster.children``.
 """
@@ -18,9 +18,12 @@ from pipelines.errors import LogsterError
 from pipelines.settings import Settings, variable_of
 
 __all__ = [
-    "Service", "api_service", "check_ports", "dagster_services", "environment_of", "log_folder", "mlflow_service",
-    "port_problems",
+    "SUPERSET", "Service", "api_service", "check_ports", "dagster_services", "environment_of", "log_folder", "mlflow_service",
+    "port_problems", "superset_service",
 ]  # fmt: skip
+
+SUPERSET = Path(__file__).resolve().parent.parent / "superset" / "superset.sh"
+"""The script that makes Superset's environment and runs what is in it."""
 
 _LOCAL = "127.0.0.1"
 # the stream comes first: on a busy machine the pages may be slow to appear
@@ -134,9 +137,24 @@ def mlflow_service(settings: Settings) -> Service | None:
     return Service("mlflow", command, environment, _STAND_BACK, f"http://{_LOCAL}:{settings.mlflow_port}/health")
 
 
+def superset_service(settings: Settings) -> Service:
+    """Superset with the dashboards, in an environment of its own, which it makes first where it is not there."""
+    return Service(
+        "superset",
+        [str(SUPERSET), "serve"],
+        environment_of(settings),
+        _STAND_BACK,
+        f"http://{_LOCAL}:{settings.superset_port}/health",
+    )
+
+
 def port_problems(settings: Settings) -> list[str]:
     """Ports that cannot be had, each with the setting that changes it."""
-    wanted = [("api_port", "the API", settings.api_host), ("dagster_port", "Dagster", _LOCAL)]
+    wanted = [
+        ("api_port", "the API", settings.api_host),
+        ("dagster_port", "Dagster", _LOCAL),
+        ("superset_port", "Superset", _LOCAL),
+    ]
     if mlflow_service(settings):
         wanted.append(("mlflow_port", "MLflow", _LOCAL))
     problems, taken = [], set[int]()

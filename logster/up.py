@@ -1,4 +1,4 @@
-"""`logster up`: the pipeline in this process, API, Dagster and MLflow beside it; shown together, stopped together.
+"""`logster up`: the pipeline in this process, API, Dagster, MLflow and Superset beside it; shown together, stopped together.
 
 What runs is in ``logster.parts``, what the other processes are in ``logster.services``.
 """
@@ -189,7 +189,7 @@ def _finish(screen: Screen, children: Children, parts: Parts) -> LogsterError | 
     failure = _failure_of(parts)  # now, for what is cut off below fails, too
     if not parts.pipeline.done():
         screen.warn("the batch in flight takes long and is left; the next start repeats it")
-    screen.tell("stopping API, Dagster and MLflow")
+    screen.tell("stopping API, Dagster, MLflow and Superset")
     try:
         in_background("last reports", parts.close).result(timeout=_REPORTS_WITHIN_SECONDS)
     except Exception as error:  # the rows are written; only Dagster's pages lack them

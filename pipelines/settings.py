@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=1, le=65535, description="port of the API")
     dagster_port: int = Field(3000, ge=1, le=65535, description="port of Dagster's pages under `logster up`")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow's pages under `logster up`")
+    superset_port: int = Field(8088, ge=1, le=65535, description="port of Superset's pages under `logster up`")
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level that is logged")
 

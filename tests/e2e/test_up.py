@@ -25,7 +25,7 @@ class Up:
     """A running `logster up` with its output, and every process that carries its mark in the environment."""
 
     def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
-        self.ports = dict(zip(("api", "dagster", "mlflow"), free_ports(3), strict=True))
+        self.ports = dict(zip(("api", "dagster", "mlflow", "superset"), free_ports(4), strict=True))
         self.mark = f"LOGSTER_TEST_MARK={folder}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LOGSTER_")}
         environment |= {f"LOGSTER_{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
@@ -111,7 +111,7 @@ def up(tmp_path: Path):
 
 def test_the_demo_ends_with_alerts_shown_and_nothing_left_running(up):
     run = up("--demo", "--exit")
-    for service, path in (("api", "/health"), ("dagster", "/"), ("mlflow", "/")):
+    for service, path in (("api", "/health"), ("dagster", "/"), ("mlflow", "/"), ("superset", "/health")):
         run.wait_for(lambda service=service, path=path: run.answers(service, path))
     run.wait_for(lambda: (page := run.get("api", "/alerts")) is not None and page.is_success and page.json()["alerts"])
     health = run.get("api", "/health")
@@ -121,8 +121,9 @@ def test_the_demo_ends_with_alerts_shown_and_nothing_left_running(up):
     rows = [line for line in run.output.splitlines() if re.search(r"│ (CRITICAL|HIGH|MEDIUM) +│", line)]
     assert rows, run.output
     assert {row.split("│")[3].strip() for row in rows} <= {"acme-retail", "globex-bank"}
-    for what in ("API, documentation", "Dagster", "MLflow"):
+    for what in ("API, documentation", "Dagster", "MLflow", "Superset, dashboards"):
         assert re.search(rf"│ {what} +│ http://127\.0\.0\.1:\d+\S* +│ up +│", run.output), run.output
+    assert re.search(r"│ Superset, sign-in +│ admin / \S+ +│", run.output), run.output
     assert "nothing is left running" in run.output
     assert run.processes() == {}
 

@@ -31,6 +31,12 @@ def test_a_lake_below_a_file_is_found(tmp_path):
     assert "LOGSTER_LAKE" in (finding_of("lake", tmp_path).remedy or "")
 
 
+def test_superset_is_no_problem_before_its_environment_is_made(tmp_path):
+    assert finding_of("Superset", tmp_path).remedy is None
+    assert "other engines" in CHECKS["Superset"](Settings(lake="s3://bucket/lake", _env_file=None)).what
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("heap", "is_well"), [("1m", True), ("9999g", False)])
 def test_the_heap_must_fit_into_free_memory(tmp_path, heap, is_well):
     assert (finding_of("memory", tmp_path, spark_driver_memory=heap).remedy is None) == is_well

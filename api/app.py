@@ -1,29 +1,36 @@
-"""The HTTP application: routes, errors as JSON, metrics. Reads the lake without Spark.
+"""The HTTP application: routes, errors as problems (RFC 9457), metrics. Reads the lake without Spark.
 
 Serving it is the command line's: ``uvicorn`` with what `create_app` gives.
 """
 
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
 
-from api.errors import RequestError
+from api.limits import BodyLimit
 from api.metrics import QueueCollector, RequestMetrics
+from api.problems import (
+    INVALID_REQUEST,
+    LAKE_UNAVAILABLE,
+    UNEXPECTED,
+    documented,
+    http_problem,
+    printable,
+    problem,
+    problem_of,
+    problem_response,
+)
 from api.routers import alerts, endpoints, feedback, health, metrics
-from api.schemas import Problem
+from api.schemas import WrongField
 from api.store import Store
-from pipelines.errors import LakeError
+from pipelines.errors import LogsterError
 from pipelines.settings import Settings
 
 __all__ = ["create_app"]
-
-_UNREADABLE: dict[int | str, dict[str, Any]] = {
-    503: {"model": Problem, "description": "the lake cannot be read or written"}
-}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -31,18 +38,19 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Logster",
         version=version("logster"),
-        description="The alert queue of one lake. Times are UTC; errors are `{detail}`.",
+        description="The alert queue of one lake. Times are UTC; errors are problems in the form of RFC 9457.",
     )
     app.state.store = Store(settings)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(QueueCollector(app.state.store))
+    app.add_middleware(BodyLimit)
     app.add_middleware(RequestMetrics, registry=app.state.metrics)
     for part in (alerts, feedback, endpoints, health):
-        app.include_router(part.router, responses=dict(_UNREADABLE))
+        app.include_router(part.router, responses=documented(LAKE_UNAVAILABLE))
     app.include_router(metrics.router)
     app.add_exception_handler(RequestValidationError, _refuse_values)
-    app.add_exception_handler(RequestError, _refuse_request)
-    app.add_exception_handler(LakeError, _refuse_lake)
+    app.add_exception_handler(LogsterError, _refuse_request)
+    app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(Exception, _own_up)
     return app
 
@@ -50,26 +58,27 @@ def create_app(settings: Settings) -> FastAPI:
 def _refuse_values(_: Request, error: Exception) -> JSONResponse:
     """Name what is wrong and where, without the caller's value: it may be nothing that JSON can carry."""
     assert isinstance(error, RequestValidationError)  # registered for it
-    problems = [
-        {"loc": [part if isinstance(part, int) else _printable(part) for part in problem["loc"]],
-         "msg": _printable(problem["msg"]), "type": problem["type"]}
-        for problem in error.errors()
-    ]  # fmt: skip
-    return JSONResponse({"detail": problems}, status_code=422)
+    wrong = [
+        WrongField(
+            loc=[part if isinstance(part, int) else printable(part) for part in one["loc"]],
+            msg=printable(one["msg"]),
+            type=one["type"],
+        )
+        for one in error.errors()
+    ]
+    detail = "; ".join(f"{'.'.join(map(str, one.loc))}: {one.msg}" for one in wrong[:3])
+    return problem_response(problem(INVALID_REQUEST, detail, wrong))
 
 
 def _refuse_request(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestError)  # registered for it
-    return JSONResponse({"detail": _printable(str(error))}, status_code=error.status_code)
+    assert isinstance(error, LogsterError)  # registered for it
+    return problem_response(problem_of(error))
 
 
-def _refuse_lake(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": _printable(str(error))}, status_code=503)
+def _refuse_http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # registered for it
+    return problem_response(http_problem(error.status_code, error.detail), dict(error.headers or {}))
 
 
 def _own_up(_: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"detail": f"unexpected {type(error).__name__}; see the API's log"}, status_code=500)
-
-
-def _printable(text: str) -> str:
-    return str(text).encode("utf-8", "backslashreplace").decode()
+    return problem_response(problem(UNEXPECTED, f"unexpected {type(error).__name__}; see the API's log"))

@@ -1,14 +1,30 @@
-"""What routes depend on, as annotated aliases."""
+"""What routes have in common: dependencies and parameters as annotated aliases, and headers of their answers."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import AfterValidator
 
 from api.store import Store
 
-__all__ = ["CursorQuery", "NowDep", "StoreDep", "TimeQuery"]
+__all__ = [
+    "REPLAYED", "AlertId", "CursorQuery", "KeyHeader", "NowDep", "StoreDep", "TimeQuery", "mark_replay",
+]  # fmt: skip
+
+REPLAYED: dict[str, Any] = {
+    "Idempotency-Replayed": {
+        "description": "`true` where the request had been answered before, and did nothing this time",
+        "schema": {"type": "string"},
+    }
+}
+"""The header that `mark_replay` sets, for OpenAPI."""
+
+
+def mark_replay(response: Response, is_replay: bool) -> None:
+    """Say in a header that the request had been answered before."""
+    if is_replay:
+        response.headers["Idempotency-Replayed"] = "true"
 
 
 def _store(request: Request) -> Store:
@@ -33,4 +49,14 @@ NowDep = Annotated[datetime, Depends(_now)]
 TimeQuery = Annotated[datetime, AfterValidator(_as_utc)]
 CursorQuery = Annotated[
     str | None, Query(max_length=4096, description="`next_cursor` of the page before; leave out for the first page")
+]
+AlertId = Annotated[str, Path(max_length=200, description="`alert_id`, 64 hex digits")]
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[!-~]+$",
+        description="a name of your own for this request, e.g. a UUID: sent again, it is answered again and done once",
+    ),
 ]

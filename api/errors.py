@@ -1,27 +1,26 @@
-"""What can be wrong with a request, as errors that carry their HTTP status.
+"""What can be wrong with a request, as errors that know which kind of problem they are.
 
-A lake that cannot be read is ``pipelines.errors.LakeError`` and answered with 503.
+An illegal transition is ``pipelines.errors.TransitionError``, a lake that cannot be read ``pipelines.errors.LakeError``.
 """
 
-from collections.abc import Iterable
-
+from api.problems import BAD_CURSOR, KEY_REUSED, STALE_ETAG, UNKNOWN_ALERT, ProblemKind
 from pipelines.errors import QueryError
 
-__all__ = ["BadCursorError", "IllegalTransitionError", "RequestError", "UnknownAlertError"]
+__all__ = ["BadCursorError", "KeyReusedError", "RequestError", "StaleAlertError", "UnknownAlertError"]
 
 _SHOWN = 80  # characters of a caller's own text that are worth showing back
 
 
 class RequestError(QueryError):
-    """A request that cannot be answered; `status_code` says how."""
+    """A request that cannot be answered; `kind` says how."""
 
-    status_code = 400
+    kind: ProblemKind
 
 
 class UnknownAlertError(RequestError):
     """There is no alert of that id."""
 
-    status_code = 404
+    kind = UNKNOWN_ALERT
 
     def __init__(self, alert_id: str) -> None:
         super().__init__(
@@ -30,21 +29,30 @@ class UnknownAlertError(RequestError):
         )
 
 
-class IllegalTransitionError(RequestError):
-    """An alert may not go from its status to the wanted one."""
+class StaleAlertError(RequestError):
+    """The alert is no longer as the caller read it."""
 
-    status_code = 409
+    kind = STALE_ETAG
 
-    def __init__(self, current: str, wanted: str, allowed: Iterable[str]) -> None:
-        names = ", ".join(sorted(allowed))
-        way_out = f"from '{current}' it may go to: {names}" if names else f"'{current}' is final; add a note instead"
-        super().__init__(f"an alert that is '{current}' cannot become '{wanted}'; {way_out}")
+    def __init__(self, etag: str) -> None:
+        super().__init__(f"the alert is at {etag} by now; read it again, then decide anew")
+
+
+class KeyReusedError(RequestError):
+    """An Idempotency-Key came again with another request."""
+
+    kind = KEY_REUSED
+
+    def __init__(self, key: str, about: str) -> None:
+        super().__init__(
+            f"Idempotency-Key '{key[:_SHOWN]}' was used for another {about} of this alert; take a new key for each"
+        )
 
 
 class BadCursorError(RequestError):
     """A cursor that no page of ours gave out."""
 
-    status_code = 422
+    kind = BAD_CURSOR
 
     def __init__(self) -> None:
-        super().__init__("cursor: not one of ours; pass `next_cursor` of the page before as it was, or leave it out")
+        super().__init__(BAD_CURSOR.example)

@@ -1,25 +1,59 @@
 """What the API takes and gives, as typed models; the tables' own schemas are in ``pipelines.schemas``."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pipelines.schemas.alerts import AlertStatus, FeedbackVerdict, Severity
 
 __all__ = [
-    "AlertDetail", "AlertPage", "AlertPatch", "AlertSummary", "Change", "ContributingEvent", "EndpointPage",
-    "EndpointStatus", "Feedback", "FeedbackRequest", "Health", "Lag", "Problem", "TableHealth",
+    "AlertDetail", "AlertPage", "AlertPatch", "AlertSummary", "BulkItem", "BulkPatch", "BulkResult", "Change",
+    "ContributingEvent", "EndpointPage", "EndpointStatus", "Feedback", "FeedbackRequest", "Health", "Lag", "Problem",
+    "TableHealth", "WrongField",
 ]  # fmt: skip
 
-Actor = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Text = Annotated[str, StringConstraints(max_length=10_000)]
+MAX_BULK = 500
+"""Alerts that one request may change."""
+
+# what would move a terminal's cursor or turn the direction of the text around it; a note may have lines and tabs
+_OVERRIDES = r"\u202a-\u202e\u2066-\u2069"
+_NAME = rf"[^\u0000-\u001f\u007f-\u009f\u2028\u2029{_OVERRIDES}]"
+_NOTE = rf"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f{_OVERRIDES}]"
+
+Name = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=rf"^{_NAME}*[^\s{_NAME[2:-1]}]{_NAME}*$"
+    ),
+]
+"""A person's name or account: one line, no control characters."""
+
+Text = Annotated[str, StringConstraints(max_length=10_000, pattern=rf"^{_NOTE}*$")]
+"""What a person writes: lines and tabs, no other control characters."""
+
+ANONYMOUS = "anonymous"
+"""Actor of a change that names none."""
+
+
+class WrongField(BaseModel):
+    """One value of a request that cannot be used."""
+
+    loc: list[str | int] = Field(description="where it is, from the outside in")
+    msg: str = Field(description="what is wrong with it")
+    type: str = Field(description="the rule that it breaks")
 
 
 class Problem(BaseModel):
-    """Why a request was refused, and what would be taken."""
+    """Why a request was refused, and what would be taken (RFC 9457)."""
 
-    detail: str
+    type: str = Field(
+        description="kind of problem; `urn:logster:problem:…`, or `about:blank` where the status says all"
+    )
+    title: str = Field(description="the kind in words")
+    status: int = Field(description="HTTP status")
+    detail: str = Field(description="what is wrong with this request, and the way out")
+    errors: list[WrongField] | None = Field(None, description="of a request that cannot be used: each wrong value")
 
 
 class ContributingEvent(BaseModel):
@@ -36,6 +70,7 @@ class Change(BaseModel):
     change_id: str
     from_status: AlertStatus
     to_status: AlertStatus = Field(description="the same as from_status for a note")
+    assignee: str | None = Field(description="who works on it after; null: nobody")
     note: str | None
     actor: str
     changed_at: datetime
@@ -62,6 +97,7 @@ class AlertSummary(BaseModel):
     platform: str
     severity: Severity
     status: AlertStatus
+    assignee: str | None = Field(description="who works on it; null: nobody")
     attack_prob: float = Field(description="highest of its windows, 0 to 1")
     first_seen: datetime = Field(description="start of its first window (UTC)")
     last_seen: datetime = Field(description="end of its last window (UTC)")
@@ -78,6 +114,7 @@ class AlertSummary(BaseModel):
 class AlertDetail(AlertSummary):
     """An alert with all that is known about it."""
 
+    etag: str = Field(description="this state of the alert, as in the ETag header; pass it as If-Match")
     ttp_explanations: list[str]
     contributing_events: list[ContributingEvent] = Field(description="heaviest first")
     history: list[Change] = Field(description="oldest first")
@@ -91,31 +128,82 @@ class AlertPage(BaseModel):
     next_cursor: str | None = Field(description="pass it as `cursor` for the next page; null on the last")
 
 
+_SAYS_SOMETHING: dict[str, Any] = {
+    "anyOf": [
+        {"required": ["status"], "properties": {"status": {"type": "string"}}},
+        {"required": ["note"], "properties": {"note": {"type": "string", "minLength": 1}}},
+        {"required": ["assignee"]},
+    ]
+}
+
+
 class AlertPatch(BaseModel):
-    """A transition, a note, or both."""
+    """A transition, an assignment, a note, or several of them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            **_SAYS_SOMETHING,
+            "examples": [{"status": "acknowledged", "assignee": "ann", "actor": "ann"}],
+        },
+    )
 
-    status: AlertStatus | None = Field(None, description="wanted status; leave out to add a note only")
-    actor: Actor = Field(description="who does it")
+    status: AlertStatus | None = Field(None, description="wanted status; leave out to keep it")
+    assignee: Name | None = Field(None, description="who works on it; null: nobody; leave out to keep it")
     note: Text | None = None
+    actor: Name = Field(ANONYMOUS, description="who does it")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if self.status is None and not self.note:
-            raise ValueError("give a status, a note, or both")
+        if self.status is None and not self.note and "assignee" not in self.model_fields_set:
+            raise ValueError("give a status, an assignee, a note, or several of them")
         return self
+
+
+class BulkPatch(AlertPatch):
+    """The same change for several alerts."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            **_SAYS_SOMETHING, "examples": [{"ids": ["0" * 64, "1" * 64], "status": "false_positive", "note": "the nightly scan"}]
+        }
+    )  # fmt: skip
+
+    ids: list[Annotated[str, StringConstraints(max_length=200)]] = Field(
+        min_length=1, max_length=MAX_BULK, description="`alert_id`s; one that comes twice is changed once"
+    )
+
+
+class BulkItem(BaseModel):
+    """What became of one alert."""
+
+    alert_id: str
+    change_id: str | None = Field(description="the change; null where it was refused")
+    status: AlertStatus | None = Field(description="status after; null where there is no such alert")
+    is_replay: bool = Field(description="the change had been made before, under the same Idempotency-Key")
+    problem: Problem | None = Field(description="why it was refused; null where it was not")
+
+
+class BulkResult(BaseModel):
+    """What became of each alert, in the order of `ids`."""
+
+    results: list[BulkItem]
 
 
 class FeedbackRequest(BaseModel):
     """A verdict to record."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"alert_id": "0" * 64, "verdict": "false_positive", "comment": "the nightly scan"}]
+        },
+    )
 
     alert_id: Annotated[str, StringConstraints(max_length=200)]
     verdict: FeedbackVerdict
-    actor: Actor = Field(description="whose verdict it is")
     comment: Text | None = None
+    actor: Name = Field(ANONYMOUS, description="whose verdict it is")
 
 
 class EndpointStatus(BaseModel):

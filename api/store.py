@@ -1,50 +1,37 @@
-"""All that the API asks of the lake and writes to it: alerts, endpoints, changes and feedback.
+"""The alert queue and its endpoints as the API shows them: pages, one alert, counts, health.
 
-No Spark and no HTTP here. Handles on the tables are in ``api.snapshots``.
+Changing alerts is in ``api.changes``, what lies behind an alert in ``api.evidence``.
 """
 
-import base64
-import binascii
-import json
-import threading
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
-import duckdb
-import pyarrow as pa
-
-from api.errors import BadCursorError, IllegalTransitionError, UnknownAlertError
+from api.cursors import opened, sealed
+from api.errors import UnknownAlertError
+from api.histories import etag_of, feedback_of, histories_of, micros
+from api.queries import Queries
 from api.schemas import (
     AlertDetail,
     AlertPage,
-    AlertPatch,
     AlertSummary,
     Change,
     EndpointPage,
     EndpointStatus,
     Feedback,
-    FeedbackRequest,
     Health,
     Lag,
     TableHealth,
-)  # fmt: skip
-from api.snapshots import Snapshots
-from pipelines.errors import LakeError
-from pipelines.schemas.alerts import CLOSED_STATUSES, TRANSITIONS, AlertStatus, Severity, may_change
+)
+from pipelines.alerting.lifecycle import AlertChange, AlertState
+from pipelines.schemas.alerts import CLOSED_STATUSES, AlertStatus, Severity
 from pipelines.schemas.tables import TABLES
 from pipelines.settings import Settings
 
-__all__ = ["AlertFilter", "Store"]
+__all__ = ["AlertFilter", "Store", "alert_detail"]
 
-_SQL = Path(__file__).parent / "sql"
 _QUEUE = ("alerts", "alert_changes")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -74,9 +61,7 @@ class Store:
     """One lake, read at its newest snapshot on every call; may be used by many threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._snapshots = Snapshots(settings)
-        self._duckdb = duckdb.connect()
-        self._writing = threading.Lock()
+        self.queries = Queries(settings)
         self._last_windows: tuple[int | None, Any] | None = None
 
     def alerts(self, wanted: AlertFilter, *, limit: int = 50, cursor: str | None = None) -> AlertPage:
@@ -86,17 +71,17 @@ class Store:
             BadCursorError: the cursor is not one that a page gave out.
             LakeError: the lake cannot be read.
         """
-        after_us, after_id = _opened(cursor, (int, str)) if cursor is not None else (None, None)
-        rows = self._query(
-            _sql("alerts_page"),
+        after_us, after_id = opened(cursor, (int, str)) if cursor is not None else (None, None)
+        rows = self.queries.rows(
+            "alerts_page",
             {
                 "tenant": wanted.tenant,
                 "endpoint": wanted.endpoint,
                 "severities": _texts(wanted.severities),
                 "statuses": _texts(wanted.statuses),
                 "technique": wanted.technique,
-                "from_us": _micros(wanted.start),
-                "to_us": _micros(wanted.end),
+                "from_us": wanted.start and micros(wanted.start),
+                "to_us": wanted.end and micros(wanted.end),
                 "after_us": after_us,
                 "after_id": after_id,
                 "limit": limit + 1,
@@ -106,7 +91,7 @@ class Store:
         page = [AlertSummary(**row) for row in rows[:limit]]
         more = len(rows) > limit
         return AlertPage(
-            alerts=page, next_cursor=_sealed(_micros(page[-1].last_seen), page[-1].alert_id) if more else None
+            alerts=page, next_cursor=sealed(micros(page[-1].last_seen), page[-1].alert_id) if more else None
         )
 
     def alert(self, alert_id: str) -> AlertDetail:
@@ -116,60 +101,38 @@ class Store:
             UnknownAlertError: there is none of that id.
             LakeError: the lake cannot be read.
         """
-        found = self._query("SELECT * FROM alerts WHERE alert_id = $id", {"id": alert_id}, ("alerts",))
-        if not found:
-            raise UnknownAlertError(alert_id)
-        by_id = {"id": alert_id}
-        changes = self._query(
-            "SELECT * FROM alert_changes WHERE alert_id = $id ORDER BY changed_at, change_id", by_id, ("alert_changes",)
-        )
-        verdicts = self._query(
-            "SELECT * FROM feedback WHERE alert_id = $id ORDER BY created_at, feedback_id", by_id, ("feedback",)
-        )
-        history = [Change(**change) for change in changes]
-        status = history[-1].to_status if history else AlertStatus.OPEN
-        feedback = [Feedback(**verdict) for verdict in verdicts]
-        return AlertDetail(**found[0], status=status, history=history, feedback=feedback)
+        row = self.alert_row(alert_id)
+        history = histories_of(self.changes(), [alert_id]).get(alert_id, [])
+        return alert_detail(row, history, self.feedback(alert_id))
 
-    def change_alert(self, alert_id: str, patch: AlertPatch, *, now: datetime) -> AlertDetail:
-        """Record a transition or note.
+    def alert_row(self, alert_id: str) -> dict[str, Any]:
+        """One row of ``alerts``.
 
         Raises:
             UnknownAlertError: there is none of that id.
-            IllegalTransitionError: the alert may not go to that status.
-            LakeError: the lake cannot be read or written.
+            LakeError: the lake cannot be read.
         """
-        # two analysts at once: the second sees the first one's change (within one API process)
-        with self._writing:
-            alert = self.alert(alert_id)
-            wanted = patch.status or alert.status
-            if patch.status is not None and not may_change(alert.status, patch.status):
-                raise IllegalTransitionError(alert.status, patch.status, TRANSITIONS[alert.status])
-            # the last change is the status, so that times must rise even where clocks do not
-            latest = alert.history[-1].changed_at + _MICROSECOND if alert.history else now
-            change = Change(
-                change_id=str(uuid.uuid4()), from_status=alert.status, to_status=wanted, note=patch.note,
-                actor=patch.actor, changed_at=max(now, latest),
-            )  # fmt: skip
-            self._snapshots.append(
-                "alert_changes", {**change.model_dump(), "alert_id": alert_id, "tenant": alert.tenant}
-            )
-        return alert.model_copy(update={"status": wanted, "history": [*alert.history, change]})
+        found = self.queries.rows("alert", {"id": alert_id}, ("alerts",))
+        if not found:
+            raise UnknownAlertError(alert_id)
+        return found[0]
 
-    def add_feedback(self, request: FeedbackRequest, *, now: datetime) -> Feedback:
-        """Record a verdict.
+    def alert_rows(self, alert_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What identifies alerts (alert_id, tenant, updated_at), by id; those that there are.
 
         Raises:
-            UnknownAlertError: there is no alert of that id.
-            LakeError: the lake cannot be read or written.
+            LakeError: the lake cannot be read.
         """
-        with self._writing:
-            alert = self.alert(request.alert_id)
-            feedback = Feedback(
-                **request.model_dump(), feedback_id=str(uuid.uuid4()), tenant=alert.tenant, created_at=now
-            )
-            self._snapshots.append("feedback", feedback.model_dump())
-        return feedback
+        found = self.queries.rows("alert_identities", {"ids": list(alert_ids)}, ("alerts",))
+        return {row["alert_id"]: row for row in found}
+
+    def changes(self) -> Any:  # noqa: ANN401 - pyarrow is untyped here
+        """All rows of ``alert_changes``, as Arrow."""
+        return self.queries.journals["alert_changes"].rows()
+
+    def feedback(self, alert_id: str) -> list[Feedback]:
+        """Verdicts on an alert, oldest first."""
+        return feedback_of(self.queries.journals["feedback"].rows(), alert_id)
 
     def endpoints(self, *, tenant: str | None = None, limit: int = 1000, cursor: str | None = None) -> EndpointPage:
         """One page of endpoints, by tenant, name and platform.
@@ -178,10 +141,10 @@ class Store:
             BadCursorError: the cursor is not one that a page gave out.
             LakeError: the lake cannot be read.
         """
-        after = list(_opened(cursor, (str, str, str))) if cursor is not None else None
+        after = list(opened(cursor, (str, str, str))) if cursor is not None else None
         closed = [str(status) for status in CLOSED_STATUSES]
-        rows = self._query(
-            _sql("endpoints_page"),
+        rows = self.queries.rows(
+            "endpoints_page",
             {"tenant": tenant, "after": after, "closed": closed, "limit": limit + 1},
             _QUEUE,
             last_windows=self._newest_windows(),
@@ -190,7 +153,7 @@ class Store:
         more = len(rows) > limit
         return EndpointPage(
             endpoints=page,
-            next_cursor=_sealed(page[-1].tenant, page[-1].endpoint, page[-1].platform) if more else None,
+            next_cursor=sealed(page[-1].tenant, page[-1].endpoint, page[-1].platform) if more else None,
         )
 
     def counts(self) -> list[tuple[str, str, int]]:
@@ -199,7 +162,7 @@ class Store:
         Raises:
             LakeError: the lake cannot be read.
         """
-        rows = self._query(_sql("alert_counts"), {}, _QUEUE)
+        rows = self.queries.rows("alert_counts", {}, _QUEUE)
         return [(row["severity"], row["status"], row["n_alerts"]) for row in rows]
 
     def health(self, *, now: datetime) -> Health:
@@ -208,10 +171,10 @@ class Store:
         Raises:
             LakeError: a table is there and cannot be read.
         """
-        newest = self._snapshots.newest
+        newest = self.queries.snapshots.newest
         return Health(
             status="ok",
-            tables=[TableHealth(table=name, version=self._snapshots.version(name)) for name in TABLES],
+            tables=[TableHealth(table=name, version=self.queries.snapshots.version(name)) for name in TABLES],
             event_time=_lag(newest("events", "ts"), now),
             ingested=_lag(newest("events", "ingested_at"), now),
             scored=_lag(newest("window_scores", "scored_at"), now),
@@ -220,63 +183,34 @@ class Store:
 
     def _newest_windows(self) -> Any:  # noqa: ANN401 - pyarrow is untyped here
         """`last_windows.sql`, worked out anew only where the table has changed: it reads every score there is."""
-        version = self._snapshots.version("window_scores")
+        version = self.queries.snapshots.version("window_scores")
         if self._last_windows is None or self._last_windows[0] != version or version is None:
-            self._last_windows = (version, self._arrow(_sql("last_windows"), {}, ("window_scores",)))
+            self._last_windows = (version, self.queries.table("last_windows", {}, ("window_scores",)))
         return self._last_windows[1]
 
-    def _query(self, sql: str, values: dict[str, Any], tables: Sequence[str], **frames: object) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._arrow(sql, values, tables, **frames).to_pylist()
-        return rows
 
-    def _arrow(self, sql: str, values: dict[str, Any], tables: Sequence[str], **frames: object) -> Any:  # noqa: ANN401
-        with self._duckdb.cursor() as cursor:
-            for name in tables:
-                cursor.register(name, self._snapshots.dataset(name))
-            for name, frame in frames.items():
-                cursor.register(name, frame)
-            try:
-                found = cursor.execute(sql, values).to_arrow_table()
-            except (duckdb.Error, OSError, pa.ArrowException) as error:
-                # the SQL is ours and its values are bound: what fails is reading
-                raise LakeError(f"the lake cannot be read: {str(error).splitlines()[0]}") from error
-        return found.cast(pa.schema([_in_utc(field) for field in found.schema]))
+def alert_detail(row: dict[str, Any], history: Sequence[AlertChange], feedback: Sequence[Feedback]) -> AlertDetail:
+    """One alert with its history.
 
-
-def _in_utc(field: Any) -> Any:  # noqa: ANN401 - pyarrow is untyped here
-    return field.with_type(pa.timestamp("us", tz="UTC")) if pa.types.is_timestamp(field.type) else field
-
-
-@cache
-def _sql(name: str) -> str:
-    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+    Args:
+        row: its row in ``alerts``.
+        history: its changes, oldest first.
+        feedback: the verdicts on it, oldest first.
+    """
+    state = history[-1].state if history else AlertState()
+    return AlertDetail(
+        **row,
+        status=state.status,
+        assignee=state.assignee,
+        etag=etag_of(row["updated_at"], len(history), len(feedback)),
+        history=[Change.model_validate(change, from_attributes=True) for change in history],
+        feedback=list(feedback),
+    )
 
 
 def _texts(values: Sequence[str] | None) -> list[str] | None:
     return [str(value) for value in values] if values else None
 
 
-def _micros(time: datetime | None) -> int | None:
-    return None if time is None else (time - _EPOCH) // _MICROSECOND
-
-
 def _lag(newest: datetime | None, now: datetime) -> Lag:
     return Lag(newest=newest, seconds=None if newest is None else round((now - newest).total_seconds(), 3))
-
-
-def _sealed(*position: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
-
-
-def _opened(cursor: str, kinds: tuple[type, ...]) -> tuple[Any, ...]:
-    try:
-        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        # a JSON text may hold half a surrogate pair, which nothing can store
-        json.dumps(position, ensure_ascii=False).encode()
-    except (ValueError, binascii.Error, RecursionError):
-        raise BadCursorError from None
-    if not isinstance(position, list) or [type(part) for part in position] != list(kinds):
-        raise BadCursorError
-    if any(isinstance(part, int) and abs(part) >= 2**63 for part in position):
-        raise BadCursorError
-    return tuple(position)

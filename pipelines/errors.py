@@ -8,7 +8,8 @@ LogsterError
 ├── CheckpointError  a checkpoint was moved, lost or belongs to another lake
 ├── GraphError       a window graph contradicts itself
 ├── ModelError       a model cannot be loaded, trained or registered
-└── QueryError       a caller's request cannot be answered (bad filter, unknown alert)
+├── QueryError       a caller's request cannot be answered (bad filter, unknown alert)
+└── TransitionError  an alert may not go from its status to the wanted one
 
 A bad record is never an exception: it becomes a row of ``quarantine`` with its reason.
 """
@@ -23,6 +24,7 @@ __all__ = [
     "QueryError",
     "SessionError",
     "SettingsError",
+    "TransitionError",
 ]
 
 
@@ -60,3 +62,7 @@ class ModelError(LogsterError):
 
 class QueryError(LogsterError):
     """A caller's request cannot be answered; says which part and what it takes."""
+
+
+class TransitionError(LogsterError):
+    """An alert may not go from its status to the wanted one; names those that it may go to."""

@@ -11,8 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 from pyspark.sql.types import StructType
 
-from pipelines.errors import LakeError
-from pipelines.schemas.tables import TABLES, Table, table_named
+from pipelines.schemas.tables import TABLES, Table, refuse_missing, table_named
 from pipelines.settings import Settings
 
 __all__ = ["Lake", "conform", "spark_schema"]
@@ -56,22 +55,13 @@ class Lake:
         for table in TABLES.values():
             path = self.path(table.name)
             if DeltaTable.isDeltaTable(self.spark, path):
-                self._refuse_foreign(table)
+                refuse_missing(table, self.read(table.name).columns, path)
                 continue
             builder = DeltaTable.createIfNotExists(self.spark).location(path).comment(f"logster {table.name}")
             builder = builder.property("delta.enableDeletionVectors", "false")
             if table.cluster_by:
                 builder = builder.clusterBy(*table.cluster_by)
             builder.addColumns(spark_schema(table)).execute()
-
-    def _refuse_foreign(self, table: Table) -> None:
-        there = set(self.read(table.name).columns)
-        missing = [name for name in table.schema.names if name not in there]
-        if missing:
-            raise LakeError(
-                f"table {self.path(table.name)} lacks {', '.join(missing)}; it was made by another version: "
-                "set LOGSTER_LAKE to a new place, or move the table away"
-            )
 
     def read(self, name: str) -> DataFrame:
         """Read a table as it is now."""

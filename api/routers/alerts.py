@@ -1,22 +1,35 @@
 """The alert queue: list, look at, and move an alert through its life."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Header, Query, Response
 
-from api.deps import CursorQuery, NowDep, StoreDep, TimeQuery
-from api.schemas import AlertDetail, AlertPage, AlertPatch, Problem
+from api import changes
+from api.deps import REPLAYED, AlertId, CursorQuery, KeyHeader, NowDep, StoreDep, TimeQuery, mark_replay
+from api.problems import (
+    BAD_CURSOR,
+    ILLEGAL_TRANSITION,
+    INVALID_REQUEST,
+    KEY_REUSED,
+    NOT_JSON,
+    STALE_ETAG,
+    TOO_LARGE,
+    UNKNOWN_ALERT,
+    documented,
+)
+from api.schemas import AlertDetail, AlertPage, AlertPatch, BulkPatch, BulkResult
 from api.store import AlertFilter
+from pipelines.alerting.lifecycle import UNCHANGED, WantedChange
 from pipelines.schemas.alerts import AlertStatus, Severity
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
-_AlertId = Annotated[str, Path(description="`alert_id`, 64 hex digits")]
+_ETAG: dict[str, Any] = {"ETag": {"description": "this state of the alert", "schema": {"type": "string"}}}
 
 
-@router.get("")
+@router.get("", responses=documented(INVALID_REQUEST, BAD_CURSOR))
 def list_alerts(
     store: StoreDep,
     status: Annotated[list[AlertStatus] | None, Query(description="any of these")] = None,
@@ -47,20 +60,57 @@ def list_alerts(
     return store.alerts(wanted, limit=limit, cursor=cursor)
 
 
-@router.get("/{alert_id}", responses={404: {"model": Problem, "description": "no such alert"}})
-def read_alert(store: StoreDep, alert_id: _AlertId) -> AlertDetail:
+@router.patch("", responses=documented(NOT_JSON, TOO_LARGE, INVALID_REQUEST))
+def change_alerts(store: StoreDep, now: NowDep, patch: BulkPatch, idempotency_key: KeyHeader = None) -> BulkResult:
+    """Make the same change to several alerts.
+
+    Each that may take it is changed, all in one commit; what became of each is in the answer, which is 200 all the same.
+    """
+    return changes.change_alerts(store, patch.ids, _wanted(patch), now=now, key=idempotency_key)
+
+
+@router.get("/{alert_id}", responses={**documented(UNKNOWN_ALERT, INVALID_REQUEST), 200: {"headers": _ETAG}})
+def read_alert(store: StoreDep, response: Response, alert_id: AlertId) -> AlertDetail:
     """One alert with its contributing events and history."""
-    return store.alert(alert_id)
+    alert = store.alert(alert_id)
+    response.headers["ETag"] = alert.etag
+    return alert
 
 
 @router.patch(
     "/{alert_id}",
     responses={
-        400: {"model": Problem, "description": "the body is not JSON"},
-        404: {"model": Problem, "description": "no such alert"},
-        409: {"model": Problem, "description": "it may not go to that status; names those it may"},
+        **documented(NOT_JSON, UNKNOWN_ALERT, ILLEGAL_TRANSITION, STALE_ETAG, TOO_LARGE, INVALID_REQUEST, KEY_REUSED),
+        200: {"headers": {**_ETAG, **REPLAYED}},
     },
 )
-def change_alert(store: StoreDep, now: NowDep, alert_id: _AlertId, patch: AlertPatch) -> AlertDetail:
-    """Move an alert on: open → acknowledged → investigating → resolved | false_positive; or add a note."""
-    return store.change_alert(alert_id, patch, now=now)
+def change_alert(
+    store: StoreDep,
+    now: NowDep,
+    response: Response,
+    alert_id: AlertId,
+    patch: AlertPatch,
+    idempotency_key: KeyHeader = None,
+    if_match: Annotated[
+        str | None,
+        Header(
+            max_length=1000, description="ETag of the alert as you read it: it is changed only where it is still so"
+        ),
+    ] = None,
+) -> AlertDetail:
+    """Move an alert on, assign it, or add a note.
+
+    The way is open → acknowledged → investigating → resolved | false_positive; steps may be left out, an alert may go back
+    to open, and a closed one be reopened (investigating) or judged anew.
+    """
+    alert, is_replay = changes.change_alert(
+        store, alert_id, _wanted(patch), now=now, if_match=if_match, key=idempotency_key
+    )
+    response.headers["ETag"] = alert.etag
+    mark_replay(response, is_replay)
+    return alert
+
+
+def _wanted(patch: AlertPatch) -> WantedChange:
+    assignee = patch.assignee if "assignee" in patch.model_fields_set else UNCHANGED
+    return WantedChange(actor=patch.actor, status=patch.status, assignee=assignee, note=patch.note)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.deps import CursorQuery, StoreDep
+from api.problems import BAD_CURSOR, INVALID_REQUEST, documented
 from api.schemas import EndpointPage
 
 __all__ = ["router"]
@@ -12,7 +13,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/endpoints", tags=["endpoints"])
 
 
-@router.get("")
+@router.get("", responses=documented(INVALID_REQUEST, BAD_CURSOR))
 def list_endpoints(
     store: StoreDep,
     tenant: str | None = None,

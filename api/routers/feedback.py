@@ -1,9 +1,11 @@
 """Analysts' verdicts, which later training learns from."""
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Response, status
 
-from api.deps import NowDep, StoreDep
-from api.schemas import Feedback, FeedbackRequest, Problem
+from api import changes
+from api.deps import REPLAYED, KeyHeader, NowDep, StoreDep, mark_replay
+from api.problems import INVALID_REQUEST, KEY_REUSED, NOT_JSON, TOO_LARGE, UNKNOWN_ALERT, documented
+from api.schemas import Feedback, FeedbackRequest
 
 __all__ = ["router"]
 
@@ -14,10 +16,14 @@ router = APIRouter(prefix="/feedback", tags=["feedback"])
     "",
     status_code=status.HTTP_201_CREATED,
     responses={
-        400: {"model": Problem, "description": "the body is not JSON"},
-        404: {"model": Problem, "description": "no such alert"},
+        **documented(NOT_JSON, UNKNOWN_ALERT, TOO_LARGE, INVALID_REQUEST, KEY_REUSED),
+        201: {"headers": REPLAYED},
     },
 )
-def add_feedback(store: StoreDep, now: NowDep, request: FeedbackRequest) -> Feedback:
+def add_feedback(
+    store: StoreDep, now: NowDep, response: Response, request: FeedbackRequest, idempotency_key: KeyHeader = None
+) -> Feedback:
     """Record a verdict on an alert; its status stays as it is."""
-    return store.add_feedback(request, now=now)
+    feedback, is_replay = changes.add_feedback(store, request, now=now, key=idempotency_key)
+    mark_replay(response, is_replay)
+    return feedback

@@ -1,11 +1,11 @@
 -- one page of the queue, newest first; a null parameter does not filter
 WITH last_change AS (
-    SELECT alert_id, to_status
+    SELECT alert_id, to_status, assignee
     FROM alert_changes
     QUALIFY row_number() OVER (PARTITION BY alert_id ORDER BY changed_at DESC, change_id DESC) = 1
 )
 SELECT
-    alert_id, tenant, endpoint, platform, severity, coalesce(to_status, 'open') AS status, attack_prob,
+    alert_id, tenant, endpoint, platform, severity, coalesce(to_status, 'open') AS status, assignee, attack_prob,
     first_seen, last_seen, window_count, model_name, model_version, ttp_techniques, ttp_tactics, related_endpoints,
     created_at, updated_at
 FROM alerts

@@ -1,6 +1,7 @@
 """Tables of the alert queue, and the lifecycle of an alert: ``alerts``, ``alert_changes``, ``feedback``.
 
-The pipeline alone writes ``alerts``; the API alone writes the other two. An alert's status is its last change.
+The pipeline alone writes ``alerts``; the API alone writes the other two. An alert's status and assignee are those of its
+last change; what a change may be is decided by ``pipelines.alerting.lifecycle``.
 """
 
 from enum import StrEnum
@@ -12,7 +13,7 @@ from pipelines.schemas.graphs import WINDOW_SCORES
 
 __all__ = [
     "ALERTS", "ALERT_CHANGES", "CLOSED_STATUSES", "FEEDBACK", "SEVERITY_THRESHOLDS", "TRANSITIONS",
-    "AlertStatus", "FeedbackVerdict", "Severity", "may_change",
+    "AlertStatus", "FeedbackVerdict", "Severity",
 ]  # fmt: skip
 
 
@@ -45,19 +46,20 @@ class FeedbackVerdict(StrEnum):
     FALSE_POSITIVE = "false_positive"
 
 
-TRANSITIONS: dict[AlertStatus, frozenset[AlertStatus]] = {
-    AlertStatus.OPEN: frozenset({AlertStatus.ACKNOWLEDGED}),
-    AlertStatus.ACKNOWLEDGED: frozenset({AlertStatus.INVESTIGATING}),
-    AlertStatus.INVESTIGATING: frozenset({AlertStatus.RESOLVED, AlertStatus.FALSE_POSITIVE}),
-    AlertStatus.RESOLVED: frozenset(),
-    AlertStatus.FALSE_POSITIVE: frozenset(),
-}
 CLOSED_STATUSES = frozenset({AlertStatus.RESOLVED, AlertStatus.FALSE_POSITIVE})
+TRANSITIONS: dict[AlertStatus, frozenset[AlertStatus]] = {
+    AlertStatus.OPEN: frozenset({AlertStatus.ACKNOWLEDGED, AlertStatus.INVESTIGATING}) | CLOSED_STATUSES,
+    AlertStatus.ACKNOWLEDGED: frozenset({AlertStatus.OPEN, AlertStatus.INVESTIGATING}) | CLOSED_STATUSES,
+    AlertStatus.INVESTIGATING: frozenset({AlertStatus.OPEN}) | CLOSED_STATUSES,
+    AlertStatus.RESOLVED: frozenset({AlertStatus.INVESTIGATING, AlertStatus.FALSE_POSITIVE}),
+    AlertStatus.FALSE_POSITIVE: frozenset({AlertStatus.INVESTIGATING, AlertStatus.RESOLVED}),
+}
+"""Where an analyst may take an alert from each status.
 
-
-def may_change(current: AlertStatus, wanted: AlertStatus) -> bool:
-    """Say whether an alert may go from one status to another."""
-    return wanted in TRANSITIONS[current]
+The way is open → acknowledged → investigating → resolved | false_positive. Steps may be left out (what is plain at a
+glance is closed at once), an alert may go back to the queue (open), and a closed one be reopened (investigating) or judged
+anew. The pipeline itself changes no status.
+"""
 
 
 ALERTS = pa.schema([
@@ -87,20 +89,25 @@ ALERTS = pa.schema([
 
 ALERT_CHANGES = pa.schema(
     [
-        column("change_id", pa.string(), "UUID", required=True),
+        column(
+            "change_id", pa.string(), "UUID; made of the alert and the client's key where it gave one", required=True
+        ),
         column("alert_id", pa.string(), "alert that it is about", required=True),
         column("tenant", pa.string(), "the alert's tenant", required=True),
         column("from_status", pa.string(), "status before", required=True),
         column("to_status", pa.string(), "status after; the same for a note", required=True),
+        column("assignee", pa.string(), "who works on it after; null: nobody"),
         column("note", pa.string(), "what the person wrote"),
         column("actor", pa.string(), "who did it", required=True),
-        column("changed_at", TIMESTAMP, "when", required=True),
+        column("changed_at", TIMESTAMP, "when; rises from change to change of an alert", required=True),
     ]
 )
 
 FEEDBACK = pa.schema(
     [
-        column("feedback_id", pa.string(), "UUID", required=True),
+        column(
+            "feedback_id", pa.string(), "UUID; made of the alert and the client's key where it gave one", required=True
+        ),
         column("alert_id", pa.string(), "alert that it is about", required=True),
         column("tenant", pa.string(), "the alert's tenant", required=True),
         column("verdict", pa.string(), "`true_positive` or `false_positive`", required=True),

@@ -1,5 +1,6 @@
 """All tables of the lake by name: schema, key and clustering, so that readers, writers, docs and tests agree."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -9,7 +10,7 @@ from pipelines.schemas.alerts import ALERT_CHANGES, ALERTS, FEEDBACK
 from pipelines.schemas.graphs import PANES, PENDING, WINDOW_GRAPHS, WINDOW_SCORES
 from pipelines.schemas.telemetry import EVENTS, PROCESS_MARKS, QUARANTINE, RAW
 
-__all__ = ["TABLES", "Table", "table_named"]
+__all__ = ["TABLES", "Table", "refuse_missing", "table_named"]
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,22 @@ def table_named(name: str) -> Table:
         return TABLES[name]
     except KeyError:
         raise LakeError(f"no table '{name}'; there are {', '.join(TABLES)}") from None
+
+
+def refuse_missing(table: Table, there: Iterable[str], place: str) -> None:
+    """Refuse a table that lacks a declared column: made by another version, or not Logster's.
+
+    Args:
+        table: as it is declared.
+        there: the columns that it has.
+        place: where it is, for the words.
+
+    Raises:
+        LakeError: names the columns.
+    """
+    found = set(there)
+    if missing := [name for name in table.schema.names if name not in found]:
+        raise LakeError(
+            f"table {place} lacks {', '.join(missing)}; it was made by another version: "
+            "set LOGSTER_LAKE to a new place, or move the table away"
+        )

@@ -41,6 +41,16 @@ def api(settings: Settings) -> Client:
 
 
 @pytest.fixture
+def patch(api: Client) -> Callable[..., httpx.Response]:
+    """Change the alert of a number, as ann."""
+
+    def change(number: int, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
+        return api("PATCH", f"/alerts/{number:064x}", json={"actor": "ann", **body}, headers=headers)
+
+    return change
+
+
+@pytest.fixture
 def make_alert() -> Callable[..., dict[str, Any]]:
     """An alert's row; `minute` is when it was last seen."""
 

@@ -1,8 +1,14 @@
+import json
+import re
 import shutil
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
+import pytest
+
 from api.app import create_app
+from api.schemas import Problem
 from api.store import Store
 from pipelines.schemas.tables import TABLES
 
@@ -71,3 +77,33 @@ def test_docs_and_description_are_there(api):
     assert api.get("/docs").status_code == 200
     paths = api.ok("/openapi.json")["paths"]
     assert {"/alerts", "/alerts/{alert_id}", "/feedback", "/endpoints", "/health", "/metrics"} == set(paths)
+
+
+def test_every_problem_is_described_with_an_example_and_every_reference_leads_somewhere(api):
+    description = api.ok("/openapi.json")
+    schemas = description["components"]["schemas"]
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(description)))
+    assert references <= set(schemas)
+    assert "HTTPValidationError" not in references
+    n_examples = 0
+    for path, operations in description["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if int(status) < 400:
+                    continue
+                (media_type,) = answer["content"]
+                assert media_type == "application/problem+json", path
+                for example in answer["content"][media_type]["examples"].values():
+                    assert Problem(**example["value"]).status == int(status)
+                    n_examples += 1
+    assert n_examples > 20
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("DELETE", "/alerts", 405)])
+def test_what_is_not_there_is_a_problem_too(api, method, path, status):
+    response = api(method, path)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json() | {"detail": ""} == {
+        "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": "",
+    }  # fmt: skip
+    assert ("allow" in response.headers) == (status == 405)

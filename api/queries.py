@@ -1,0 +1,71 @@
+"""SQL over the lake's newest snapshot, in DuckDB and without Spark; each query is a file in ``api/sql``."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from api.journal import JOURNALS, Journal
+from api.snapshots import Snapshots
+from pipelines.errors import LakeError
+from pipelines.settings import Settings
+
+__all__ = ["Queries"]
+
+_SQL = Path(__file__).parent / "sql"
+
+Row = dict[str, Any]
+
+
+class Queries:
+    """The lake as the API asks it: every call sees the newest snapshot; may be used by many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.snapshots = Snapshots(settings)
+        self.journals = {name: Journal(settings, name, self.snapshots) for name in JOURNALS}
+        self._duckdb = duckdb.connect()
+
+    def rows(self, query: str, values: dict[str, Any], tables: Sequence[str], **frames: object) -> list[Row]:
+        """Rows of a query; see `table`."""
+        found: list[Row] = self.table(query, values, tables, **frames).to_pylist()
+        return found
+
+    def table(self, query: str, values: dict[str, Any], tables: Sequence[str], **frames: object) -> Any:  # noqa: ANN401
+        """Run the query of that name.
+
+        Args:
+            query: name of a file in ``api/sql``.
+            values: its parameters.
+            tables: tables of the lake that it reads.
+            frames: other tables that it reads, by name.
+
+        Returns:
+            An Arrow table; times are UTC.
+
+        Raises:
+            LakeError: the lake cannot be read.
+        """
+        with self._duckdb.cursor() as cursor:
+            for name in tables:
+                journal = self.journals.get(name)
+                cursor.register(name, journal.rows() if journal else self.snapshots.dataset(name))
+            for name, frame in frames.items():
+                cursor.register(name, frame)
+            try:
+                found = cursor.execute(_text(query), values).to_arrow_table()
+            except (duckdb.Error, OSError, pa.ArrowException) as error:
+                # the SQL is ours and its values are bound: what fails is reading
+                raise LakeError(f"the lake cannot be read: {str(error).splitlines()[0]}") from error
+        return found.cast(pa.schema([_in_utc(field) for field in found.schema]))
+
+
+@cache
+def _text(query: str) -> str:
+    return (_SQL / f"{query}.sql").read_text(encoding="utf-8")
+
+
+def _in_utc(field: Any) -> Any:  # noqa: ANN401 - pyarrow is untyped here
+    return field.with_type(pa.timestamp("us", tz="UTC")) if pa.types.is_timestamp(field.type) else field

@@ -1,0 +1,4 @@
+-- one alert
+SELECT *
+FROM alerts
+WHERE alert_id = $id

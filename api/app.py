@@ -24,7 +24,7 @@ from api.problems import (
     problem_of,
     problem_response,
 )
-from api.routers import alerts, endpoints, feedback, health, metrics
+from api.routers import alerts, endpoints, evidence, feedback, health, metrics
 from api.schemas import WrongField
 from api.store import Store
 from pipelines.errors import LogsterError
@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics.register(QueueCollector(app.state.store))
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestMetrics, registry=app.state.metrics)
-    for part in (alerts, feedback, endpoints, health):
+    for part in (alerts, evidence, feedback, endpoints, health):
         app.include_router(part.router, responses=documented(LAKE_UNAVAILABLE))
     app.include_router(metrics.router)
     app.add_exception_handler(RequestValidationError, _refuse_values)

@@ -1,4 +1,7 @@
-"""What the API takes and gives, as typed models; the tables' own schemas are in ``pipelines.schemas``."""
+"""What the API takes and gives, as typed models; the tables' own schemas are in ``pipelines.schemas``.
+
+What lies behind an alert is in ``api.evidence_schemas``.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -213,8 +216,16 @@ class EndpointStatus(BaseModel):
     endpoint: str
     platform: str
     last_window_end: datetime | None = Field(description="end of the newest window scored (UTC)")
+    last_seen: datetime | None = Field(description="end of its newest window, scored or in an alert (UTC)")
+    n_alerts: int = Field(description="alerts in all")
     open_alerts: int = Field(description="alerts neither resolved nor false positives")
     highest_severity: Severity | None = Field(description="of these; null where there are none")
+    threat: float = Field(
+        ge=0,
+        le=100,
+        description="100 × (1 − Π(1 − attack_prob)) over these: the chance in per cent that at least one is an attack, were "
+        "they independent; 0 where there are none",
+    )
 
 
 class EndpointPage(BaseModel):

@@ -7,8 +7,12 @@ WITH last_change AS (
 queue AS (
     SELECT
         tenant, endpoint, platform,
+        count(*) AS n_alerts,
+        max(last_seen) AS last_alert,
         count(*) FILTER (is_live) AS open_alerts,
-        arg_max(severity, attack_prob) FILTER (is_live) AS highest_severity
+        arg_max(severity, attack_prob) FILTER (is_live) AS highest_severity,
+        -- the chance that at least one of them is real, were they independent
+        100 * (1 - product(1 - attack_prob) FILTER (is_live)) AS threat
     FROM (
         SELECT *, NOT list_contains($closed, coalesce(to_status, 'open')) AS is_live
         FROM alerts
@@ -16,7 +20,9 @@ queue AS (
     )
     GROUP BY ALL
 )
-SELECT tenant, endpoint, platform, last_window_end, coalesce(open_alerts, 0) AS open_alerts, highest_severity
+SELECT
+    tenant, endpoint, platform, last_window_end, coalesce(n_alerts, 0) AS n_alerts, coalesce(open_alerts, 0) AS open_alerts,
+    highest_severity, greatest(last_window_end, last_alert) AS last_seen, round(coalesce(threat, 0), 1) AS threat
 FROM last_windows
 FULL JOIN queue USING (tenant, endpoint, platform)
 WHERE ($tenant IS NULL OR tenant = $tenant)

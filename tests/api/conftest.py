@@ -82,3 +82,19 @@ def make_score() -> Callable[..., dict[str, Any]]:
         }  # fmt: skip
 
     return make
+
+
+@pytest.fixture
+def make_event() -> Callable[..., dict[str, Any]]:
+    """An event of the endpoint that `make_alert` alerts on."""
+
+    def make(event_id: str, second: float = 0, **columns: Any) -> dict[str, Any]:
+        ts = NOON + timedelta(seconds=second)
+        return {
+            "event_id": event_id, "tenant": "acme", "endpoint": "web-1", "platform": "linux", "ts": ts, "ingested_at": ts,
+            "source": "auditd", "provider": "auditd", "event_code": "SYSCALL", "category": "process",
+            "action": "process_created", "record_id": f"r{event_id}", "record_ids": [f"r{event_id}"], "parser_version": "1",
+            **columns,
+        }  # fmt: skip
+
+    return make

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from pipelines.alerting.lifecycle import UNCHANGED, WantedChange
 from pipelines.schemas.alerts import AlertStatus, FeedbackVerdict, Severity
 
 __all__ = [
@@ -161,6 +162,12 @@ class AlertPatch(BaseModel):
         if self.status is None and not self.note and "assignee" not in self.model_fields_set:
             raise ValueError("give a status, an assignee, a note, or several of them")
         return self
+
+    @property
+    def wanted(self) -> WantedChange:
+        """The change that it asks for."""
+        assignee = self.assignee if "assignee" in self.model_fields_set else UNCHANGED
+        return WantedChange(actor=self.actor, status=self.status, assignee=assignee, note=self.note)
 
 
 class BulkPatch(AlertPatch):

@@ -1,5 +1,6 @@
 """The command line: each command reads settings, calls one function and prints; nothing is decided here."""
 
+import getpass
 import json
 import sys
 import threading
@@ -14,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from logster.display import ERRORS, OUTPUT, alerts_table, ledger_table, plain
 from pipelines.errors import IngestError, LogsterError, QueryError
 from pipelines.logs import configure_logs
+from pipelines.schemas.alerts import AlertStatus, FeedbackVerdict
 from pipelines.settings import Settings, load_settings
 from pipelines.sources.files import AUTO_FORMAT, DEFAULT_TENANT
 from pipelines.sources.ingest import files_under, ingest_file
@@ -31,11 +33,15 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, register, promote and roll back models.")
 app.add_typer(models_app, name="models")
+alerts_app = typer.Typer(invoke_without_command=True)
+app.add_typer(alerts_app, name="alerts")
 
 _LabelledTelemetry = Annotated[
     Path, typer.Option(help="folder with labels/captures.jsonl, labels/windows.tsv.gz and the captures that they name")
 ]
 _Moment = Annotated[datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"])]
+_Note = Annotated[str | None, typer.Option(help="what to remember")]
+_Assignee = Annotated[str | None, typer.Option(help="who works on it from now on")]
 
 
 def main() -> None:
@@ -139,13 +145,16 @@ def run(
         driver.run(stop)
 
 
-@app.command()
+@alerts_app.callback()
 def alerts(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
     tenant: Annotated[str | None, typer.Option(help="only this tenant's")] = None,
     limit: Annotated[int, typer.Option(min=1, help="so many at most")] = 50,
 ) -> None:
-    """Show the alert queue, newest first."""
+    """Show the alert queue, newest first; or work on one alert of it (`--json` shows their ids)."""
+    if context.invoked_subcommand is not None:
+        return
     from logster.queue import check_lake, newest_alerts
 
     settings = _settings()
@@ -158,6 +167,45 @@ def alerts(
         OUTPUT.print(alerts_table(rows))
     else:
         OUTPUT.print("no alerts")
+
+
+@alerts_app.command("ack")
+def acknowledge_alert(alert_id: str, note: _Note = None, assignee: _Assignee = None) -> None:
+    """Acknowledge an alert."""
+    _change_alert(alert_id, AlertStatus.ACKNOWLEDGED, note, assignee)
+
+
+@alerts_app.command("investigate")
+def investigate_alert(alert_id: str, note: _Note = None, assignee: _Assignee = None) -> None:
+    """Start, or start again, to investigate an alert."""
+    _change_alert(alert_id, AlertStatus.INVESTIGATING, note, assignee)
+
+
+@alerts_app.command("resolve")
+def resolve_alert(alert_id: str, note: _Note = None, assignee: _Assignee = None) -> None:
+    """Close an alert that was right."""
+    _change_alert(alert_id, AlertStatus.RESOLVED, note, assignee)
+
+
+@alerts_app.command("false-positive")
+def dismiss_alert(alert_id: str, note: _Note = None, assignee: _Assignee = None) -> None:
+    """Close an alert that was wrong."""
+    _change_alert(alert_id, AlertStatus.FALSE_POSITIVE, note, assignee)
+
+
+@app.command()
+def feedback(
+    alert_id: str,
+    verdict: FeedbackVerdict,
+    comment: Annotated[str | None, typer.Option(help="why")] = None,
+) -> None:
+    """Record a verdict on an alert; its status stays as it is."""
+    from logster.queue import check_lake, judge
+
+    settings = _settings()
+    check_lake(settings)
+    recorded = judge(settings, alert_id, verdict, comment=comment, actor=getpass.getuser())
+    OUTPUT.print(f"{recorded.verdict} recorded by {plain(recorded.actor)}")
 
 
 @app.command()
@@ -343,6 +391,16 @@ def _settings() -> Settings:
     settings = load_settings()
     configure_logs(settings)
     return settings
+
+
+def _change_alert(alert_id: str, status: AlertStatus, note: str | None, assignee: str | None) -> None:
+    from logster.queue import change, check_lake
+
+    settings = _settings()
+    check_lake(settings)
+    alert = change(settings, alert_id, status, note=note, assignee=assignee, actor=getpass.getuser())
+    held = f", {alert.assignee} works on it" if alert.assignee else ""
+    OUTPUT.print(plain(f"{alert.alert_id} is {alert.status}{held}"))
 
 
 def _check_format(name: str) -> None:

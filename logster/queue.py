@@ -1,17 +1,23 @@
-"""The alert queue and query results as a terminal shows them, read without Spark."""
+"""The alert queue as a terminal shows it and works on it, and query results; without Spark."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from pydantic import ValidationError
 from rich.table import Table
 
+from api.changes import add_feedback, change_alert
+from api.schemas import AlertDetail, AlertPatch, Feedback, FeedbackRequest
+from api.store import Store
 from logster.display import plain
-from pipelines.errors import LakeError
+from pipelines.errors import LakeError, QueryError
 from pipelines.lake_reader import delta_table
+from pipelines.schemas.alerts import AlertStatus, FeedbackVerdict
 from pipelines.settings import Settings
 
-__all__ = ["check_lake", "newest_alerts", "query_table"]
+__all__ = ["change", "check_lake", "judge", "newest_alerts", "query_table"]
 
 _SHOWN_ROWS = 1_000
 
@@ -38,6 +44,42 @@ def newest_alerts(settings: Settings, *, tenant: str | None, limit: int) -> list
         0, limit
     ).to_pylist()  # fmt: skip
     return found
+
+
+def change(
+    settings: Settings, alert_id: str, status: AlertStatus, *, note: str | None, assignee: str | None, actor: str
+) -> AlertDetail:
+    """Change an alert as ``PATCH /alerts/{id}`` does.
+
+    Raises:
+        QueryError: a value cannot be used, or there is no such alert.
+        TransitionError: the alert may not go to that status.
+        LakeError: the lake cannot be read or written.
+    """
+    given = {"status": status, "note": note, "actor": actor} | ({"assignee": assignee} if assignee is not None else {})
+    try:
+        wanted = AlertPatch.model_validate(given).wanted
+    except ValidationError as error:
+        raise _unusable(error) from None
+    return change_alert(Store(settings), alert_id, wanted, now=datetime.now(UTC))[0]
+
+
+def judge(settings: Settings, alert_id: str, verdict: FeedbackVerdict, *, comment: str | None, actor: str) -> Feedback:
+    """Record a verdict as ``POST /feedback`` does.
+
+    Raises:
+        QueryError: a value cannot be used, or there is no such alert.
+        LakeError: the lake cannot be read or written.
+    """
+    try:
+        request = FeedbackRequest(alert_id=alert_id, verdict=verdict, comment=comment, actor=actor)
+    except ValidationError as error:
+        raise _unusable(error) from None
+    return add_feedback(Store(settings), request, now=datetime.now(UTC))[0]
+
+
+def _unusable(error: ValidationError) -> QueryError:
+    return QueryError("; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()))
 
 
 def query_table(result: duckdb.DuckDBPyRelation) -> Table:

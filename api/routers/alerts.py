@@ -19,7 +19,6 @@ from api.problems import (
 )
 from api.schemas import AlertDetail, AlertPage, AlertPatch, BulkPatch, BulkResult
 from api.store import AlertFilter
-from pipelines.alerting.lifecycle import UNCHANGED, WantedChange
 from pipelines.schemas.alerts import AlertStatus, Severity
 
 __all__ = ["router"]
@@ -66,7 +65,7 @@ def change_alerts(store: StoreDep, now: NowDep, patch: BulkPatch, idempotency_ke
 
     Each that may take it is changed, all in one commit; what became of each is in the answer, which is 200 all the same.
     """
-    return changes.change_alerts(store, patch.ids, _wanted(patch), now=now, key=idempotency_key)
+    return changes.change_alerts(store, patch.ids, patch.wanted, now=now, key=idempotency_key)
 
 
 @router.get("/{alert_id}", responses={**documented(UNKNOWN_ALERT, INVALID_REQUEST), 200: {"headers": _ETAG}})
@@ -104,13 +103,8 @@ def change_alert(
     to open, and a closed one be reopened (investigating) or judged anew.
     """
     alert, is_replay = changes.change_alert(
-        store, alert_id, _wanted(patch), now=now, if_match=if_match, key=idempotency_key
+        store, alert_id, patch.wanted, now=now, if_match=if_match, key=idempotency_key
     )
     response.headers["ETag"] = alert.etag
     mark_replay(response, is_replay)
     return alert
-
-
-def _wanted(patch: AlertPatch) -> WantedChange:
-    assignee = patch.assignee if "assignee" in patch.model_fields_set else UNCHANGED
-    return WantedChange(actor=patch.actor, status=patch.status, assignee=assignee, note=patch.note)

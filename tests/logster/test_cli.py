@@ -109,3 +109,23 @@ def test_an_unknown_model_is_one_line(logster, write_alert):
     ended = logster("score", "--model", "logster-linux@nobody", "--from", "2026-01-01", "--to", "2026-01-02")
     assert ended.returncode == 1
     assert only_line(ended.stderr).startswith("logster: there is no model logster-linux@nobody in sqlite:///")
+
+
+def test_alert_is_worked_on_as_over_the_api(logster, write_alert):
+    write_alert(1)
+    alert_id = json.loads(logster("alerts", "--json").stdout)["alert_id"]
+    done = logster("alerts", "ack", alert_id, "--note", "mine", "--assignee", "ann")
+    assert (done.returncode, done.stdout) == (0, f"{alert_id} is acknowledged, ann works on it\n"), done.stderr
+    assert logster("alerts", "false-positive", alert_id).returncode == 0
+    refused = logster("alerts", "ack", alert_id)
+    assert refused.returncode == 1
+    assert "'false_positive' it may go to: investigating, resolved" in only_line(refused.stderr)
+    assert "no alert 'nope'" in only_line(logster("alerts", "resolve", "nope").stderr)
+    assert "note: String should" in only_line(logster("alerts", "investigate", alert_id, "--note", "\x1b[2J").stderr)
+    assert logster("feedback", alert_id, "false_positive", "--comment", "scan").stdout.startswith(
+        "false_positive recorded"
+    )
+    shown = logster("sql", "SELECT to_status, assignee, note FROM alert_changes ORDER BY changed_at").stdout
+    assert [line.split() for line in shown.splitlines() if "ann" in line] == [
+        ["│", "acknowledged", "│", "ann", "│", "mine", "│"], ["│", "false_positive", "│", "ann", "│", "│"],
+    ]  # fmt: skip

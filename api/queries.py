@@ -7,9 +7,10 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from api.journal import JOURNALS, Journal
-from api.snapshots import Snapshots
+from api.snapshots import Snapshots, first_line
 from pipelines.errors import LakeError
 from pipelines.settings import Settings
 
@@ -32,6 +33,27 @@ class Queries:
         """Rows of a query; see `table`."""
         found: list[Row] = self.table(query, values, tables, **frames).to_pylist()
         return found
+
+    def row(self, table: str, column: str, value: str) -> Row | None:
+        """The row of a table in which a column holds a value; None where there is none.
+
+        Looks through the one column, file by file, and reads the others only of the file that has it: an alert's row of
+        10,000 costs 6 ms of processor time, 70 where every column of every file is read.
+
+        Raises:
+            LakeError: the lake cannot be read.
+        """
+        dataset = self.snapshots.dataset(table)
+        is_wanted = pc.field(column) == value
+        try:
+            # a table that is not there yet is empty, and has no files
+            for file in [] if isinstance(dataset, pa.Table) else dataset.get_fragments():
+                if file.to_table(schema=dataset.schema, columns=[column], filter=is_wanted).num_rows:
+                    found: Row = file.to_table(schema=dataset.schema, filter=is_wanted).to_pylist()[0]
+                    return found
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(error) from error
+        return None
 
     def table(self, query: str, values: dict[str, Any], tables: Sequence[str], **frames: object) -> Any:  # noqa: ANN401
         """Run the query of that name.
@@ -58,8 +80,12 @@ class Queries:
                 found = cursor.execute(_text(query), values).to_arrow_table()
             except (duckdb.Error, OSError, pa.ArrowException) as error:
                 # the SQL is ours and its values are bound: what fails is reading
-                raise LakeError(f"the lake cannot be read: {str(error).splitlines()[0]}") from error
+                raise _unreadable(error) from error
         return found.cast(pa.schema([_in_utc(field) for field in found.schema]))
+
+
+def _unreadable(error: Exception) -> LakeError:
+    return LakeError(f"the lake cannot be read: {first_line(error)}; `logster doctor` checks it")
 
 
 @cache

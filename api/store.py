@@ -112,10 +112,10 @@ class Store:
             UnknownAlertError: there is none of that id.
             LakeError: the lake cannot be read.
         """
-        found = self.queries.rows("alert", {"id": alert_id}, ("alerts",))
-        if not found:
+        found = self.queries.row("alerts", "alert_id", alert_id)
+        if found is None:
             raise UnknownAlertError(alert_id)
-        return found[0]
+        return found
 
     def alert_rows(self, alert_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What identifies alerts (alert_id, tenant, updated_at), by id; those that there are.

@@ -1,4 +1,0 @@
--- one alert
-SELECT *
-FROM alerts
-WHERE alert_id = $id

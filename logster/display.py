@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from assets.superset_home import sign_in
+from logster.superset_home import sign_in
 from pipelines.ledger import Ledger
 from pipelines.settings import Settings
 

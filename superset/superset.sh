@@ -42,13 +42,13 @@ enter() {
 
 case ${1:-} in
     env) make_env ;;
-    bootstrap) enter; shift; exec python -P -m assets.dashboards "$@" ;;
+    bootstrap) enter; shift; exec python -P -m logster.dashboards "$@" ;;
     serve)
         enter
         port=$(python -P -c "from pipelines.settings import *; print(load_settings().superset_port)")
         # one worker: it holds the only DuckDB, whose threads share the machine; the first start may take minutes
         exec gunicorn --bind "127.0.0.1:$port" --workers 1 --worker-class gthread --threads 8 --timeout 300 \
-            --graceful-timeout 2 --no-control-socket "assets.dashboards:served_app()" ;;
+            --graceful-timeout 2 --no-control-socket "logster.dashboards:served_app()" ;;
     run) enter; shift; exec "$@" ;;
     *) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb_engine
 
-from assets.superset_home import sign_in, superset_home
+from logster.superset_home import sign_in, superset_home
 from pipelines.locked_lake import LockedLake, check_reads_only
 from pipelines.settings import load_settings
 

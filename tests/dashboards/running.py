@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from assets.superset_home import sign_in
+from logster.superset_home import sign_in
 from pipelines.settings import Settings
 
 SUPERSET = Path(__file__).resolve().parents[2] / "superset"

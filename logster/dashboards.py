@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from assets.superset_home import sign_in
+from logster.superset_home import sign_in
 from pipelines.errors import LogsterError
 from pipelines.settings import load_settings
 

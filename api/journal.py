@@ -103,7 +103,7 @@ class Journal:
             self._compact(table)
 
     def _created(self) -> DeltaTable:
-        DeltaTable.create(self._uri, self._schema, mode="ignore")
+        DeltaTable.create(self._uri, self._schema, mode="ignore", configuration=table_named(self.name).properties)
         table = self._target.newest()
         assert table is not None  # just made, by us or by another
         return table

@@ -58,7 +58,8 @@ class Lake:
                 refuse_missing(table, self.read(table.name).columns, path)
                 continue
             builder = DeltaTable.createIfNotExists(self.spark).location(path).comment(f"logster {table.name}")
-            builder = builder.property("delta.enableDeletionVectors", "false")
+            for name, value in table.properties.items():
+                builder = builder.property(name, value)
             if table.cluster_by:
                 builder = builder.clusterBy(*table.cluster_by)
             builder.addColumns(spark_schema(table)).execute()

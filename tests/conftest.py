@@ -51,7 +51,8 @@ def write(settings: Settings) -> Callable[..., None]:
     """Append rows to a table, from its declared schema."""
 
     def append(name: str, *rows: dict[str, Any]) -> None:
-        schema = table_named(name).schema.remove_metadata()
-        write_deltalake(f"{settings.lake}/{name}", pa.Table.from_pylist(list(rows), schema), mode="append")
+        table = table_named(name)
+        new = pa.Table.from_pylist(list(rows), table.schema.remove_metadata())
+        write_deltalake(f"{settings.lake}/{name}", new, mode="append", configuration=table.properties)
 
     return append

@@ -6,11 +6,12 @@ import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import structlog
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from logster.display import ERRORS, OUTPUT, alerts_table, ledger_table, plain
 from pipelines.errors import IngestError, LogsterError, QueryError
@@ -22,6 +23,7 @@ from pipelines.sources.ingest import files_under, ingest_file
 
 if TYPE_CHECKING:
     from pipelines.detection import Scorer
+    from pipelines.replay import Selection
 
 __all__ = ["app", "main"]
 
@@ -35,11 +37,19 @@ models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, register, 
 app.add_typer(models_app, name="models")
 alerts_app = typer.Typer(invoke_without_command=True)
 app.add_typer(alerts_app, name="alerts")
+quarantine_app = typer.Typer(no_args_is_help=True, help="Look at what could not be read, and read it again.")
+app.add_typer(quarantine_app, name="quarantine")
 
 _LabelledTelemetry = Annotated[
     Path, typer.Option(help="folder with labels/captures.jsonl, labels/windows.tsv.gz and the captures that they name")
 ]
 _Moment = Annotated[datetime, typer.Option(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"])]
+_Tenant = Annotated[str | None, typer.Option(help="only this tenant's")]
+_Source = Annotated[str | None, typer.Option("--source", help="only what was taken for this format")]
+_Reason = Annotated[str | None, typer.Option(help="only where the reason contains this text")]
+_ReceivedFrom = Annotated[datetime | None, typer.Option("--from", help="only what was received from then on (UTC)")]
+_ReceivedTo = Annotated[datetime | None, typer.Option("--to", help="only what was received before then (UTC)")]
+_AsJson = Annotated[bool, typer.Option("--json", help="one JSON object a line")]
 _Note = Annotated[str | None, typer.Option(help="what to remember")]
 _Assignee = Annotated[str | None, typer.Option(help="who works on it from now on")]
 
@@ -148,8 +158,8 @@ def run(
 @alerts_app.callback()
 def alerts(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
-    tenant: Annotated[str | None, typer.Option(help="only this tenant's")] = None,
+    as_json: _AsJson = False,
+    tenant: _Tenant = None,
     limit: Annotated[int, typer.Option(min=1, help="so many at most")] = 50,
 ) -> None:
     """Show the alert queue, newest first; or work on one alert of it (`--json` shows their ids)."""
@@ -160,13 +170,7 @@ def alerts(
     settings = _settings()
     check_lake(settings)
     rows = newest_alerts(settings, tenant=tenant, limit=limit)
-    if as_json:
-        for row in rows:
-            sys.stdout.write(json.dumps(row, default=_jsonable) + "\n")
-    elif rows:
-        OUTPUT.print(alerts_table(rows))
-    else:
-        OUTPUT.print("no alerts")
+    _show(rows, alerts_table(rows), as_json=as_json, nothing="no alerts")
 
 
 @alerts_app.command("ack")
@@ -244,6 +248,86 @@ def ledger() -> None:
     OUTPUT.print(ledger_table(found))
     if not found.balances:
         raise typer.Exit(1)
+
+
+@quarantine_app.command("list")
+def list_quarantine(
+    tenant: _Tenant = None,
+    source: _Source = None,
+    reason: _Reason = None,
+    first: _ReceivedFrom = None,
+    last: _ReceivedTo = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Count what could not be read, by format and reason."""
+    from logster.quarantine import count_table, refusals
+    from logster.queue import check_lake
+
+    settings = _settings()
+    check_lake(settings)
+    found = refusals(settings, _selection(tenant, source, reason, first, last))
+    _show(found, count_table(found), as_json=as_json, nothing="nothing in quarantine")
+
+
+@quarantine_app.command("show")
+def show_quarantine(
+    tenant: _Tenant = None,
+    source: _Source = None,
+    reason: _Reason = None,
+    first: _ReceivedFrom = None,
+    last: _ReceivedTo = None,
+    limit: Annotated[int, typer.Option(min=1, help="so many at most")] = 20,
+    as_json: _AsJson = False,
+) -> None:
+    """Show records that could not be read, newest first; `--json` shows them whole."""
+    from logster.quarantine import quarantined, record_table
+    from logster.queue import check_lake
+
+    settings = _settings()
+    check_lake(settings)
+    found = quarantined(settings, _selection(tenant, source, reason, first, last), limit=limit)
+    _show(found, record_table(found), as_json=as_json, nothing="nothing in quarantine")
+
+
+@quarantine_app.command("replay")
+def replay_quarantined(
+    tenant: _Tenant = None,
+    source: _Source = None,
+    reason: _Reason = None,
+    first: _ReceivedFrom = None,
+    last: _ReceivedTo = None,
+    record_format: Annotated[
+        str | None,
+        typer.Option("--format", help="read them as this format, or 'auto' to look at each record; default: as before"),
+    ] = None,
+) -> None:
+    """Read records again, once a parser was mended or a format added; what is refused again stays."""
+    from logster.queue import check_lake
+    from logster.runtime import opened_lake
+    from pipelines.locks import owning
+    from pipelines.replay import replay_quarantine
+
+    settings = _settings()
+    check_lake(settings)
+    if record_format not in (None, AUTO_FORMAT):
+        _check_format(record_format)
+    selection = _selection(tenant, source, reason, first, last)
+    with (
+        _progress() as progress,
+        opened_lake(settings, app_name="logster-replay") as lake,
+        owning(settings, lake.spark),
+    ):
+        progress.add_task("reading records again")
+        lake.create_tables()
+        counts = replay_quarantine(lake, selection, record_format=record_format)
+    torn = f" ({counts.n_torn:,} of them torn at their source)" if counts.n_torn else ""
+    OUTPUT.print(
+        f"{counts.n_selected:,} records{torn}: {counts.n_read:,} read, in {counts.n_events:,} events; "
+        f"{counts.n_selected - counts.n_read:,} stay in quarantine",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip
+    if counts.n_read:
+        OUTPUT.print("`logster run` scores the windows that they fall into", highlight=False)
 
 
 @app.command()
@@ -401,6 +485,22 @@ def _change_alert(alert_id: str, status: AlertStatus, note: str | None, assignee
     alert = change(settings, alert_id, status, note=note, assignee=assignee, actor=getpass.getuser())
     held = f", {alert.assignee} works on it" if alert.assignee else ""
     OUTPUT.print(plain(f"{alert.alert_id} is {alert.status}{held}"))
+
+
+def _selection(
+    tenant: str | None, source: str | None, reason: str | None, first: datetime | None, last: datetime | None
+) -> "Selection":
+    from pipelines.replay import Selection
+
+    return Selection(tenant, source, reason, first and first.replace(tzinfo=UTC), last and last.replace(tzinfo=UTC))
+
+
+def _show(rows: list[dict[str, Any]], table: Table, *, as_json: bool, nothing: str) -> None:
+    if as_json:
+        for row in rows:
+            sys.stdout.write(json.dumps(row, default=_jsonable) + "\n")
+    else:
+        OUTPUT.print(table if rows else nothing)
 
 
 def _check_format(name: str) -> None:

@@ -19,7 +19,7 @@ from pipelines.normalise.records import events_of, parse_records, quarantine_of,
 from pipelines.windows.times import with_pane_start
 from pipelines.windows.window_graphs import windows_of_panes
 
-__all__ = ["BatchCounts", "ingest_batch", "pending_work", "raw_rows"]
+__all__ = ["BatchCounts", "ingest_batch", "pending_work", "raw_rows", "write_events"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # an event made of several records has all of them within moments; a group is looked for this far around its part
@@ -93,17 +93,27 @@ def ingest_batch(lake: Lake, lines: DataFrame, *, stream_id: str, number: int, r
         lake.append("quarantine", quarantine_of(parsed), app_id=stream_id, version=number)
     if n_quarantined == n_records:
         return BatchCounts(n_records, 0, n_quarantined, stored_at)
-    events = settled(events_of(parsed))
-    n_events, first, last = _bounds(events)
-    if not n_events:
-        return BatchCounts(n_records, 0, n_quarantined, stored_at)
-    _write_events(lake, events, first, last, stream_id=stream_id, number=number, batch_id=batch_id)
+    n_events = write_events(lake, events_of(parsed), stream_id=stream_id, number=number)
     return BatchCounts(n_records, n_events, n_quarantined, stored_at)
 
 
-def _write_events(
-    lake: Lake, events: DataFrame, first: int, last: int, *, stream_id: str, number: int, batch_id: str
-) -> None:
+def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) -> int:
+    """Add events to the lake, or their records to events that are there; the same call again changes nothing.
+
+    Args:
+        lake: where to; the records that the events were made of are in its ``raw``.
+        events: `events_of` what was parsed.
+        stream_id: as in `ingest_batch`.
+        number: as in `ingest_batch`.
+
+    Returns:
+        Number of events given.
+    """
+    events = settled(events)
+    n_events, first, last = _bounds(events)
+    if not n_events:
+        return 0
+    batch_id = f"{stream_id}/{number}"
     near = _since("ts", first - _GROUP_REACH) & ~_since("ts", last + _GROUP_REACH)
     existing = lake.read("events").where(near)
     there = settled(existing.join(F.broadcast(events.select("event_id")), "event_id", "left_semi"))
@@ -113,11 +123,12 @@ def _write_events(
         fresh = events.join(grown.select("event_id"), "event_id", "left_anti")
         whole = fresh.unionByName(grown)
 
+    unseen = settled(fresh.join(there.select("event_id"), "event_id", "left_anti"))
     marks = settled(process_marks(whole))
     if grown is not None:
         marks = settled(marks.unionByName(_replace_marks(lake, grown)))
-    new_marks = marks.join(lake.read("process_marks").where(near).select("event_id"), "event_id", "left_anti")
-    lake.append("process_marks", new_marks, app_id=stream_id, version=number)
+    # events that were there have left their marks
+    lake.append("process_marks", process_marks(unseen), app_id=stream_id, version=number)
     endpoints = events.select("tenant", "endpoint").distinct()
     known = settled(lake.read("process_marks").join(F.broadcast(endpoints), ["tenant", "endpoint"], "left_semi"))
 
@@ -128,12 +139,15 @@ def _write_events(
         touched = whole.unionByName(before)
     lake.append("pending", pending_work(touched, lake, batch_id=batch_id), app_id=stream_id, version=number)
 
-    unseen = fresh.join(there.select("event_id"), "event_id", "left_anti")
     lake.append("events", with_process_keys(unseen, known), app_id=stream_id, version=number)
+    keyed = unseen.select("event_id")
     if grown is not None:
         prune = f"t.ts >= timestamp_micros({first - _GROUP_REACH})"
         lake.merge("events", settled(with_process_keys(grown, known)), prune=prune)
-    _rekey(lake, marks, known, first - _MARK_REACH, batch_id)
+        keyed = keyed.unionByName(grown.select("event_id"))
+    earlier = lake.read("events").where(_since("ts", first - _MARK_REACH)).join(keyed, "event_id", "left_anti")
+    _rekey(lake, earlier, marks, known, first - _MARK_REACH, batch_id)
+    return n_events
 
 
 def _replace_marks(lake: Lake, grown: DataFrame) -> DataFrame:
@@ -161,11 +175,11 @@ def _grown_events(lake: Lake, there: DataFrame, events: DataFrame) -> DataFrame 
     return settled(events_of(parse_records(records)))
 
 
-def _rekey(lake: Lake, marks: DataFrame, known: DataFrame, since: int, batch_id: str) -> None:
-    """Give events that came before a process's start did the key that they would have had after it."""
+def _rekey(lake: Lake, earlier: DataFrame, marks: DataFrame, known: DataFrame, since: int, batch_id: str) -> None:
+    """Give events that came in an earlier batch than a process's start the key that they would have had after it."""
     if marks.isEmpty():
         return
-    stale = settled(stale_events(lake.read("events").where(_since("ts", since)), marks))
+    stale = settled(stale_events(earlier, marks))
     if stale.isEmpty():
         return
     again = with_process_keys(stale, known)

@@ -15,7 +15,7 @@ def only_line(text: str) -> str:
 def test_help_names_every_command(logster):
     shown = logster("--help")
     assert shown.returncode == 0
-    for command in ("up", "ingest", "run", "score", "sql", "alerts", "ledger", "models", "doctor"):
+    for command in ("up", "ingest", "run", "score", "sql", "alerts", "quarantine", "ledger", "models", "doctor"):
         assert f" {command} " in shown.stdout
 
 

@@ -7,15 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from models.champions import champion_scorer
 from pipelines.detection import Scorer, detect_due
 from pipelines.ingestion import ingest_batch
-from pipelines.lake import Lake
 from pipelines.settings import Settings
 from pipelines.sources.files import SOURCE_LINES
+from tests.pipelines.mortal_lake import Killed, MortalLake
 from tests.pipelines.tables import RESULTS, comparable, rows
 from tests.pipelines.telemetry import audit_lines
 
@@ -23,32 +22,6 @@ pytestmark = pytest.mark.slow
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TABLES = ("raw", "quarantine", "process_marks", "panes", *RESULTS)
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-class MortalLake(Lake):
-    """A lake whose process ends before its n-th write."""
-
-    def __init__(self, spark: SparkSession, settings: Settings) -> None:
-        super().__init__(spark, settings)
-        self.ends_before: int | None = None
-        self.writes: list[str] = []
-
-    def append(self, name: str, rows: DataFrame, *, app_id: str | None = None, version: int | None = None) -> None:
-        self._write(f"append {name}")
-        super().append(name, rows, app_id=app_id, version=version)
-
-    def delta(self, name: str) -> DeltaTable:
-        self._write(f"change {name}")
-        return super().delta(name)
-
-    def _write(self, what: str) -> None:
-        if len(self.writes) + 1 == self.ends_before:
-            raise Killed(what)
-        self.writes.append(what)
 
 
 def lines_of(spark: SparkSession, records: list[str]) -> DataFrame:

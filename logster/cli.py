@@ -118,9 +118,9 @@ def ingest(
 @app.command()
 def run(
     once: Annotated[bool, typer.Option("--once", help="handle all there is, close every window, and end")] = False,
-    new_checkpoint: Annotated[bool, typer.Option(help="read the landing zone again from the start")] = False,
+    new_checkpoint: Annotated[bool, typer.Option(help="read every source again from the start")] = False,
 ) -> None:
-    """Run the pipeline: landing zone to events, windows, scores and alerts."""
+    """Run the pipeline: landing zone and Kafka topics to events, windows, scores and alerts."""
     settings = _settings()
     from logster.background import in_background
     from logster.runtime import opened_lake, stream_listeners
@@ -374,7 +374,7 @@ def up(
 
 @app.command()
 def doctor() -> None:
-    """Check Java, JARs, ports, lake and registry, and say what to do."""
+    """Check Java, JARs, ports, lake, Kafka and registry, and say what to do."""
     from logster.doctor import examine
 
     if not examine(_settings()):

@@ -18,16 +18,19 @@ from rich.table import Table
 
 from logster.display import ERRORS, OUTPUT, plain
 from logster.services import SUPERSET, port_problems
+from pipelines.bare_java import bare_java
 from pipelines.errors import LogsterError
 from pipelines.jars import JARS, jar_conf
 from pipelines.java import find_java_home
 from pipelines.lake_reader import delta_table
 from pipelines.schemas.tables import TABLES
 from pipelines.settings import Settings
+from pipelines.sources.kafka_client import ask_brokers
 
 __all__ = ["CHECKS", "Finding", "examine"]
 
 _GIB = 1 << 30
+_SHOWN_TOPICS = 5
 _LEAST_DISK = 5 * _GIB
 _BESIDE_SPARK = 5 * _GIB // 2  # Python workers with the models, API, Dagster, MLflow, Superset
 _MEMORY_UNITS = {"k": 1 << 10, "m": 1 << 20, "g": _GIB, "t": 1 << 40}
@@ -135,6 +138,25 @@ def _columns(table: DeltaTable) -> set[str]:
     return {field["name"] for field in json.loads(table.schema().to_json())["fields"]}
 
 
+def _check_kafka(settings: Settings) -> Finding:
+    if not settings.kafka_servers:
+        return Finding("no Kafka source (LOGSTER_KAFKA_SERVERS is not set)")
+    if settings.spark_remote:
+        return Finding(f"not asked: the Spark at {settings.spark_remote} speaks to the brokers")
+    conf = jar_conf()
+    if "spark.jars" not in conf:
+        return Finding("not asked: Kafka's client is among the JARs that the first start fetches")
+    with bare_java(settings.java_home, conf) as jvm:
+        brokers = ask_brokers(jvm, settings)
+    if not brokers.topics:
+        return Finding(
+            f"cluster {brokers.cluster_id} answers, and no topic matches {settings.kafka_topics}",
+            "none needs to be there yet; check LOGSTER_KAFKA_TOPICS and what the user may see if one should be",
+        )
+    shown = ", ".join(brokers.topics[:_SHOWN_TOPICS]) + (" …" if len(brokers.topics) > _SHOWN_TOPICS else "")
+    return Finding(f"cluster {brokers.cluster_id} answers; {len(brokers.topics)} topics to read: {shown}")
+
+
 def _check_registry(settings: Settings) -> Finding:
     from models.registry import Registry, shipped_weights  # takes seconds
     from models.weights import load_model
@@ -209,6 +231,7 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "JARs": _check_jars,
     "ports": _check_ports,
     "lake": _check_lake,
+    "Kafka": _check_kafka,
     "registry": _check_registry,
     "Superset": _check_superset,
     "memory": _check_memory,

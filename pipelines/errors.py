@@ -5,6 +5,7 @@ LogsterError
 ├── SessionError     Spark, Java or a JAR cannot be had
 ├── LakeError        a table is missing, foreign or of another shape
 ├── IngestError      a file is refused at the door
+├── SourceError      a source cannot be reached, refuses us, or has lost what was not read yet
 ├── CheckpointError  a checkpoint was moved, lost or belongs to another lake
 ├── GraphError       a window graph contradicts itself
 ├── ModelError       a model cannot be loaded, trained or registered
@@ -24,6 +25,7 @@ __all__ = [
     "QueryError",
     "SessionError",
     "SettingsError",
+    "SourceError",
     "TransitionError",
 ]
 
@@ -46,6 +48,10 @@ class LakeError(LogsterError):
 
 class IngestError(LogsterError):
     """A file is refused at the door; names the file and the reason."""
+
+
+class SourceError(LogsterError):
+    """A source cannot be reached, refuses us, or has lost what was not read yet; names it and the setting to look at."""
 
 
 class CheckpointError(LogsterError):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-__all__ = ["EXCLUDES", "JARS", "jar_conf", "note_jars"]
+from pipelines.bare_java import bare_java
+
+__all__ = ["EXCLUDES", "JARS", "fetch_jars", "jar_conf", "note_jars"]
 
 JARS = ("io.delta:delta-spark_4.2_2.13:4.4.0", "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0")
 # Spark ships these; a second copy only slows the start and risks a clash
@@ -24,32 +26,59 @@ def jar_conf(cache: Path | None = None) -> dict[str, str]:
     Args:
         cache: folder of the note; default ``~/.cache/logster``.
     """
-    note = _note(cache)
-    try:
-        files = json.loads(note.read_text())
-    except (OSError, ValueError):
-        files = []
-    if files and all(Path(file).is_file() for file in files):
-        return {"spark.jars": ",".join(files)}
+    files = _noted(_note(cache))
+    if files:
+        return {"spark.jars": ",".join(str(file) for file in files)}
     return {"spark.jars.packages": ",".join(JARS), "spark.jars.excludes": ",".join(EXCLUDES)}
+
+
+def fetch_jars(*packages: str, java_home: str | None = None, cache: Path | None = None) -> list[Path]:
+    """Bring other packages and what they need, through Spark's resolver as well; from where they are, the second time.
+
+    Scala's own library is not among them: Spark has it.
+
+    Args:
+        packages: ``group:artefact:version`` each.
+        java_home: Java to use; default as for Spark.
+        cache: folder of the note; default ``~/.cache/logster``.
+    """
+    note = _note(cache, packages)
+    files = _noted(note)
+    if not files:
+        with bare_java(java_home, {"spark.jars.packages": ",".join(packages)}) as jvm:
+            found = jvm.java.lang.System.getProperty("spark.jars") or ""
+        files = [Path(file.removeprefix("file://")) for file in found.split(",") if file]
+        _write_note(note, files)
+    return files
 
 
 def note_jars(session: SparkSession, cache: Path | None = None) -> None:
     """Note where the JARs of a session that resolved them lie."""
     conf = session.sparkContext.getConf()
-    files = [file.removeprefix("file://") for file in (conf.get("spark.jars") or "").split(",") if file]
-    if not conf.get("spark.jars.packages") or not files or not all(Path(file).is_file() for file in files):
-        return
-    note = _note(cache)
+    files = [Path(file.removeprefix("file://")) for file in (conf.get("spark.jars") or "").split(",") if file]
+    if conf.get("spark.jars.packages") and files and all(file.is_file() for file in files):
+        _write_note(_note(cache), files)
+
+
+def _noted(note: Path) -> list[Path]:
+    """The files of a note; none where there is no note, or one of them is gone."""
+    try:
+        files = [Path(file) for file in json.loads(note.read_text())]
+    except (OSError, ValueError):
+        return []
+    return files if all(file.is_file() for file in files) else []
+
+
+def _write_note(note: Path, files: list[Path]) -> None:
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         new = note.with_suffix(".new")
-        new.write_text(json.dumps(files))
+        new.write_text(json.dumps([str(file) for file in files]))
         new.replace(note)
     except OSError:
         return  # a cache; without it the next start resolves again
 
 
-def _note(cache: Path | None) -> Path:
-    names = hashlib.sha256(" ".join(JARS + EXCLUDES).encode()).hexdigest()[:12]
+def _note(cache: Path | None, packages: tuple[str, ...] = JARS + EXCLUDES) -> Path:
+    names = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12]
     return (cache or Path.home() / ".cache" / "logster") / f"jars-{names}.json"

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.errors import SettingsError
@@ -41,6 +41,62 @@ class Settings(BaseSettings):
     )
     trigger: timedelta = Field(timedelta(seconds=10), description="how often the stream looks for new input")
     max_files_per_trigger: int = Field(200, ge=1, description="files in one micro-batch at most")
+    kafka_servers: str | None = Field(
+        None, description="brokers of the Kafka source, `host:port,…`; without it there is none (docs/kafka.md)"
+    )
+    kafka_topics: str | None = Field(
+        None, description="its topics, `a,b,…`, or all that match a pattern between slashes, `/logs[.].*/`"
+    )
+    kafka_starting_offsets: str = Field(
+        "earliest", pattern="^(earliest|latest)$", description="where a new checkpoint begins: `earliest` or `latest`"
+    )
+    kafka_max_records_per_trigger: int = Field(50_000, ge=1, description="Kafka records in one micro-batch at most")
+    kafka_framing: str = Field(
+        "record",
+        pattern="^(record|lines)$",
+        description="what a value holds: one `record`, or `lines` that each are one",
+    )
+    kafka_format: str = Field("auto", description="format of records without a header `format`; `auto` looks at each")
+    kafka_tenant_from: str = Field(
+        "setting",
+        pattern="^(setting|topic|header|key)$",
+        description="where a record's tenant stands: `setting` (the next line), `topic`, `header` (`tenant`) or `key`",
+    )
+    kafka_tenant: str = Field(
+        "default", pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$", description="tenant of all records, by `setting`"
+    )
+    kafka_tenant_pattern: str | None = Field(
+        None,
+        description="what in topic, header or key is the tenant: `logs-(?<tenant>[a-z]+)-.*`; default all of it",
+    )
+    kafka_endpoint_from: str = Field(
+        "header",
+        pattern="^(header|key)$",
+        description="where the endpoint of records that name none stands: `header` (`endpoint`) or `key`",
+    )
+    kafka_on_data_loss: str = Field(
+        "stop",
+        pattern="^(stop|continue)$",
+        description="when Kafka has dropped records that were not read yet: `stop`, or `continue` after them",
+    )
+    kafka_security_protocol: str = Field(
+        "PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$", description="how brokers are spoken to"
+    )
+    kafka_sasl_mechanism: str = Field(
+        "PLAIN", pattern="^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$", description="how Logster signs in at brokers"
+    )
+    kafka_user: str | None = Field(None, description="user to sign in as")
+    kafka_password: SecretStr | None = Field(None, description="the user's password")
+    kafka_ca_file: str | None = Field(
+        None, description="PEM file of the certificates that brokers' are signed by; default Java's own"
+    )
+    kafka_client_certificate_file: str | None = Field(
+        None, description="PEM file with Logster's own certificate chain and private key (PKCS #8), for mutual TLS"
+    )
+    kafka_client_key_password: SecretStr | None = Field(None, description="password of that private key")
+    kafka_properties: SecretStr | None = Field(
+        None, description="other properties of Kafka's Java client: a JSON object, or `key=value` lines; they win"
+    )
     window_width: timedelta = Field(3 * _MINUTE, description="width of a window; a multiple of the slide")
     window_slide: timedelta = Field(_MINUTE, description="distance between window starts; also a pane's width")
     allowed_lateness: timedelta = Field(

@@ -1,36 +1,33 @@
-"""The streaming driver: a Structured Streaming query over the landing zone, and rounds of detection beside it.
+"""The streaming driver: a Structured Streaming query a source, and rounds of detection beside them; one writes at a time.
 
-One process at a time writes a lake: a lock beside the checkpoint says so. A checkpoint belongs to one lake and a lake to
-one checkpoint; a mismatch is refused, since going on would drop or double records without a word.
+One process at a time writes a lake: a lock beside the checkpoints says so. Whose checkpoints they are is
+``pipelines.checkpoints``, what becomes of a query that ends is ``pipelines.source_query``.
 """
 
-import json
-import shutil
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 
 import structlog
 from pyspark.sql import DataFrame
-from pyspark.sql.streaming.query import StreamingQuery
 
+from pipelines.checkpoints import Checkpoints
 from pipelines.detection import DetectionCounts, Scorer, detect_due
-from pipelines.errors import CheckpointError, LogsterError
+from pipelines.errors import LogsterError
 from pipelines.ingestion import BatchCounts, ingest_batch
 from pipelines.lake import Lake
+from pipelines.lake_reader import delta_table
 from pipelines.locks import detecting, owning
-from pipelines.sources.files import lines_of_files, stream_files
+from pipelines.source_query import SourceQuery
+from pipelines.sources.streams import sources_of
 
 __all__ = ["Progress", "StreamDriver", "StreamListener"]
 
 _LOG = structlog.get_logger("logster.stream")
-_IDENTITY = "logster.json"
 
 
 @dataclass
@@ -77,7 +74,7 @@ class StreamDriver:
         lake: the tables.
         score: the scorer.
         clock: wall clock (UTC), to be replaced in tests.
-        new_checkpoint: forget what was read and read the landing zone from the start.
+        new_checkpoint: forget what was read and read every source from the start.
         listeners: told of every step that was written.
     """
 
@@ -97,55 +94,59 @@ class StreamDriver:
         self._new_checkpoint = new_checkpoint
         self._listeners = listeners
         self._is_stopping = False
-        self._failure: Exception | None = None
         self._writing = threading.Lock()
         self._arrived = threading.Event()
 
     def run_once(self, *, close_all: bool = True) -> None:
-        """Handle everything that has landed, and return.
+        """Handle everything that has arrived, and return.
 
         Args:
             close_all: score every window, also those that more events may still fall into.
+
+        Raises:
+            LogsterError: a source cannot be read, or a batch failed.
         """
-        with self._owned() as stream_id:
-            query = self._start(stream_id, once=True)
-            query.awaitTermination()
-            self._raise_failure(query)
+        with self._owned() as queries:
+            for query in queries:
+                query.start(once=True)
+                query.finish()
             self._detect(close_all=close_all)
             self.progress.now_doing("done")
 
     def run(self, stop: threading.Event) -> None:
-        """Handle what lands until ``stop`` is set; windows are scored as they close.
+        """Handle what arrives until ``stop`` is set; windows are scored as they close.
 
         A batch or round in flight at the stop is finished first.
 
         Raises:
-            LogsterError: a batch failed, be it the one in flight at the stop.
+            LogsterError: a source cannot be read, or a batch failed, be it the one in flight at the stop.
         """
-        with self._owned() as stream_id:
-            query = self._start(stream_id, once=False)
+        with self._owned() as queries:
             try:
-                # a batch that a crash cut off is repeated first: its work list must be whole before it is worked off
-                while not stop.is_set() and query.isActive and query.lastProgress is None:
-                    stop.wait(0.5)
-                while not stop.is_set() and query.isActive:
+                for query in queries:
+                    query.start()
+                    # a batch that a crash cut off is repeated first: its work list must be whole before it is worked off
+                    while not stop.is_set() and query.is_starting:
+                        stop.wait(0.5)
+                while not stop.is_set():
+                    for query in queries:
+                        query.look_after()
                     self._detect(close_all=False)
                     self._wait(stop)
-                self._raise_failure(query)
             finally:
-                self._stop(query)
-            if self._failure:  # of the batch that was in flight; the query, stopped, may not tell of it
-                first_line = next(iter(str(self._failure).strip().splitlines()), "")
-                told = f"{type(self._failure).__name__}: {first_line}"
-                raise LogsterError(f"the batch in flight at the stop failed: {told}") from self._failure
+                self._stop(queries)
+            for query in queries:
+                if query.failure and (told := query.failed_at_stop()):
+                    raise LogsterError(f"the batch in flight at the stop failed: {told}") from query.failure
 
-    def _stop(self, query: StreamingQuery) -> None:
+    def _stop(self, queries: Sequence[SourceQuery]) -> None:
         # an interrupt in the middle of a batch ends in a trace of Java's; one that comes now is turned away in Python
         self._is_stopping = True
         self.progress.now_doing("finishing the batch in flight")
         with self._writing:
             pass
-        query.stop()
+        for query in queries:
+            query.stop()
 
     def _wait(self, stop: threading.Event) -> None:
         deadline = time.monotonic() + self.lake.settings.trigger.total_seconds()
@@ -153,50 +154,37 @@ class StreamDriver:
             pass
         self._arrived.clear()
 
-    def _start(self, stream_id: str, *, once: bool) -> StreamingQuery:
-        settings = self.lake.settings
-        if "://" not in settings.landing_path:
-            Path(settings.landing_path).mkdir(parents=True, exist_ok=True)
-        writer = (
-            stream_files(self.lake.spark, settings)
-            .writeStream.queryName(f"logster-files-{uuid.uuid4().hex[:6]}")
-            .option("checkpointLocation", f"{settings.checkpoint_path}/files")
-            .foreachBatch(lambda files, number: self._ingest(files, number, stream_id))
-        )
-        if once:
-            return writer.trigger(availableNow=True).start()
-        return writer.trigger(processingTime=f"{settings.trigger.total_seconds()} seconds").start()
-
-    def _ingest(self, files: DataFrame, number: int, stream_id: str) -> None:
+    def _ingest(self, query: SourceQuery, batch: DataFrame, number: int) -> None:
         with self._writing:
             if self._is_stopping:
                 raise _Stopping(f"batch {number} waits for the next start")
             try:
-                self._write(files, number, stream_id)
+                self._write(query, batch, number)
             except Exception as error:
-                self._failure = error
+                query.failure = error
                 raise
         self._arrived.set()
 
-    def _write(self, files: DataFrame, number: int, stream_id: str) -> None:
-        self.progress.now_doing(f"reading batch {number}")
-        self._mark_started()
-        lines = lines_of_files(files, self.lake.settings, n_tasks=files.sparkSession.sparkContext.defaultParallelism)
+    def _write(self, query: SourceQuery, batch: DataFrame, number: int) -> None:
+        source = query.source
+        self.progress.now_doing(f"reading batch {number} of {source.name}")
+        query.mark_started()
+        lines = source.lines(batch, self.lake.settings)
         started = time.monotonic()
-        counts = ingest_batch(self.lake, lines, stream_id=stream_id, number=number, received_at=self._clock())
-        self._count(number, counts, time.monotonic() - started)
+        counts = ingest_batch(self.lake, lines, stream_id=query.stream_id, number=number, received_at=self._clock())
+        self._count(source.name, number, counts, time.monotonic() - started)
         for listener in self._listeners:
             listener.ingested(number, counts, at=counts.received_at)
 
-    def _count(self, number: int, counts: BatchCounts, seconds: float) -> None:
+    def _count(self, source: str, number: int, counts: BatchCounts, seconds: float) -> None:
         progress = self.progress
         progress.n_batches += 1
         progress.n_records += counts.n_records
         progress.n_events += counts.n_events
         progress.n_quarantined += counts.n_quarantined
-        progress.now_doing(f"read batch {number}")
+        progress.now_doing(f"read batch {number} of {source}")
         _LOG.info(
-            "batch written", number=number, records=counts.n_records, events=counts.n_events,
+            "batch written", source=source, number=number, records=counts.n_records, events=counts.n_events,
             quarantined=counts.n_quarantined, seconds=round(seconds, 1),
         )  # fmt: skip
 
@@ -218,60 +206,32 @@ class StreamDriver:
                     listener.detected(counts, at=now)
             return counts
 
-    @staticmethod
-    def _raise_failure(query: StreamingQuery) -> None:
-        error = query.exception()
-        if error is not None:
-            raise LogsterError(f"the stream stopped: {error}") from error
-
     @contextmanager
-    def _owned(self) -> Iterator[str]:
-        """Hold the lake's lock and give the stream's identity.
+    def _owned(self) -> Iterator[list[SourceQuery]]:
+        """Hold the lake's lock and give a query a source, none of them started; one that was cut off comes first.
 
         Raises:
-            CheckpointError: another process writes this lake, or the checkpoint is not this lake's.
+            SourceError: a source cannot be reached.
+            CheckpointError: another process writes this lake, or the checkpoints are not this lake's.
         """
-        root = self.lake.settings.checkpoint_path
-        with owning(self.lake.settings, self.lake.spark):
-            yield self._identity(None if "://" in root else Path(root))
-
-    def _identity(self, folder: Path | None) -> str:
-        """Check that checkpoint and lake belong together; a new pair is wed here."""
-        self.lake.create_tables()
-        lake_id = str(self.lake.delta("raw").detail().select("id").first()[0])
-        if folder is None:
-            return f"files-{lake_id}"
-        file, offsets = folder / _IDENTITY, folder / "files" / "offsets"
-        again = "or run `logster run --new-checkpoint` to read the landing zone again from the start"
-        if self._new_checkpoint:
-            file.unlink(missing_ok=True)
-            shutil.rmtree(folder / "files", ignore_errors=True)
-        elif file.exists():
-            known = json.loads(file.read_text())
-            if known["lake_id"] != lake_id:
-                raise CheckpointError(
-                    f"checkpoint {folder} belongs to another lake than {self.lake.settings.lake}; "
-                    "set LOGSTER_CHECKPOINTS to this lake's own, or move the checkpoint away"
-                )
-            if known["has_started"] and not offsets.is_dir():
-                raise CheckpointError(f"checkpoint {folder / 'files'} is lost: restore it, {again}")
-            return str(known["stream_id"])
-        elif offsets.is_dir() or not self.lake.read("raw").isEmpty():
-            raise CheckpointError(
-                f"lake {self.lake.settings.lake} was written with a checkpoint that is not in {folder}: restore it, {again}"
+        lake = self.lake
+        found = [(source, source.ready(lake.spark, lake.settings)) for source in sources_of(lake.settings)]
+        with owning(lake.settings, lake.spark):
+            lake.create_tables()
+            checkpoints = Checkpoints(
+                lake.settings,
+                str(lake.delta("raw").detail().select("id").first()[0]),
+                lake_is_empty=lake.read("raw").isEmpty(),
+                newest_batch=lambda stream_id: _newest_batch(lake, stream_id),
+                anew=self._new_checkpoint,
             )
-        stream_id = f"files-{uuid.uuid4().hex[:12]}"
-        file.write_text(json.dumps({"lake_id": lake_id, "stream_id": stream_id, "has_started": False}))
-        return stream_id
+            named = [(source, checkpoints.identity(source.name, cluster)) for source, cluster in found]
+            # what other sources bring must not come between the steps of a batch that a crash cut off
+            named.sort(key=lambda one: not checkpoints.is_cut_off(one[0].name))
+            yield [SourceQuery(lake, source, checkpoints, stream_id, self._ingest) for source, stream_id in named]
 
-    def _mark_started(self) -> None:
-        """Note that the checkpoint holds offsets from now on, so that its loss is seen."""
-        root = self.lake.settings.checkpoint_path
-        if self.progress.n_batches or "://" in root:
-            return
-        file = Path(root) / _IDENTITY
-        known = json.loads(file.read_text())
-        if not known["has_started"]:
-            changed = file.with_suffix(".new")
-            changed.write_text(json.dumps({**known, "has_started": True}))
-            changed.replace(file)
+
+def _newest_batch(lake: Lake, stream_id: str) -> int | None:
+    """Highest number of a stream's batches in ``raw``, as Delta's log has it."""
+    raw = delta_table(lake.settings, "raw")
+    return raw.transaction_version(f"{stream_id}/raw") if raw is not None else None

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from pipelines.schemas.tables import table_named
 from pipelines.session import start_session
 from pipelines.settings import Settings
+from tests.kafka_broker import KafkaBroker
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -30,6 +31,14 @@ def spark() -> Iterator[SparkSession]:
     )
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """One real broker for the whole run; tests make topics of their own."""
+    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    yield broker
+    broker.kill()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ _RECEIVED = [
     column("record_id", pa.string(), "SHA-256 of tenant, endpoint hint, clock offset and record: equal lines share it",
            required=True),
     column("source", pa.string(), "format that the record was recognised as; `unknown` where none", required=True),
-    column("origin", pa.string(), "`<file>#<byte offset>`, or `<topic>/<partition>/<offset>`", required=True),
+    column("origin", pa.string(), "`<file>#<byte offset>`, or `<topic>/<partition>/<offset>`, and `#<line>` of its value "
+           "where each is a record", required=True),
     column("endpoint_hint", pa.string(), "endpoint named at ingestion, for records that carry none"),
     column("clock_offset_seconds", pa.int64(), "added to the record's own time, as told at ingestion"),
     column("batch_id", pa.string(), "micro-batch that wrote the row, `<stream>/<number>`", required=True),

@@ -17,11 +17,12 @@ from pipelines.errors import IngestError
 from pipelines.settings import Settings
 from pipelines.sources.files import AUTO_FORMAT, DEFAULT_TENANT, landing_folder
 from pipelines.sources.line_reader import FileLimits, read_lines
+from pipelines.sources.names import ENDPOINT_NAME, TENANT_NAME
 
 __all__ = ["Landed", "files_under", "ingest_file"]
 
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
-_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_TENANT = re.compile(TENANT_NAME)
+_ENDPOINT = re.compile(ENDPOINT_NAME)
 _AUDITD_LINE = re.compile(r"type=\w+ msg=audit\(")
 _CHUNK = 1 << 20
 

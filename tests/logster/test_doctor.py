@@ -7,6 +7,7 @@ import pytest
 from deltalake import write_deltalake
 
 from logster.doctor import CHECKS, examine
+from pipelines.errors import SourceError
 from pipelines.settings import Settings
 
 
@@ -35,6 +36,21 @@ def test_superset_is_no_problem_before_its_environment_is_made(tmp_path):
     assert finding_of("Superset", tmp_path).remedy is None
     assert "other engines" in CHECKS["Superset"](Settings(lake="s3://bucket/lake", _env_file=None)).what
     assert list(tmp_path.iterdir()) == []
+
+
+def test_kafka_is_no_problem_where_it_is_not_used(tmp_path):
+    assert finding_of("Kafka", tmp_path).remedy is None
+
+
+@pytest.mark.slow
+def test_brokers_and_topics_are_checked_without_spark(tmp_path, kafka):
+    topic = kafka.create_topic(1)
+    there = {"kafka_servers": kafka.servers, "kafka_topics": topic}
+    assert topic in finding_of("Kafka", tmp_path, **there).what
+    unmatched = finding_of("Kafka", tmp_path, **there | {"kafka_topics": "/nothing-.*/"})
+    assert "LOGSTER_KAFKA_TOPICS" in (unmatched.remedy or "")
+    with pytest.raises(SourceError, match=f"no topic {topic}x"):
+        finding_of("Kafka", tmp_path, **there | {"kafka_topics": f"{topic}x"})
 
 
 @pytest.mark.parametrize(("heap", "is_well"), [("1m", True), ("9999g", False)])

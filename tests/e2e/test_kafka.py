@@ -18,7 +18,7 @@ from pipelines.settings import Settings
 from tests.kafka_broker import PASSWORD, USER, KafkaBroker, Sent
 
 N_RECORDS = int(os.environ.get("LOGSTER_TEST_KAFKA_RECORDS", "3000"))
-KILLS = int(os.environ.get("LOGSTER_TEST_KAFKA_KILLS", "2"))
+KILLS = int(os.environ.get("LOGSTER_TEST_KAFKA_KILLS", "1"))
 SEED = int(os.environ.get("LOGSTER_TEST_SEED", "3"))
 N_PARTITIONS = 3
 LONG = 600.0  # a busy machine

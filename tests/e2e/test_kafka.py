@@ -21,6 +21,7 @@ N_RECORDS = int(os.environ.get("LOGSTER_TEST_KAFKA_RECORDS", "3000"))
 KILLS = int(os.environ.get("LOGSTER_TEST_KAFKA_KILLS", "1"))
 SEED = int(os.environ.get("LOGSTER_TEST_SEED", "3"))
 N_PARTITIONS = 3
+START = 1_772_445_600  # seconds since 1970
 LONG = 600.0  # a busy machine
 pytestmark = pytest.mark.e2e
 
@@ -33,19 +34,19 @@ def environment(settings: Settings, kafka: KafkaBroker, **variables: str) -> dic
         "LOGSTER_LAKE": settings.lake, "LOGSTER_TRIGGER": "PT1S", "LOGSTER_SPARK_MASTER": "local[2]",
         "LOGSTER_SPARK_DRIVER_MEMORY": "2g", "LOGSTER_KAFKA_SERVERS": kafka.servers,
         # so many batches that most of a life is spent writing
-        "LOGSTER_KAFKA_MAX_RECORDS_PER_TRIGGER": str(max(100, N_RECORDS // (KILLS + 2))), **variables,
+        "LOGSTER_KAFKA_MAX_RECORDS_PER_TRIGGER": str(min(20_000, N_RECORDS // (KILLS + 2))), **variables,
     }  # fmt: skip
 
 
 def records(first: int, last: int) -> Iterator[Sent]:
-    """A quarter of them events, of five endpoints within three minutes; the rest is of no format. No two are equal."""
+    """A quarter of them events, of five endpoints in turn, 60 ms apart; the rest is of no format. No two are equal."""
     for number in range(first, last):
         if number % 4:
             value = f"record {number} that no format takes"
         else:
-            millis = number * 180_000 // N_RECORDS
+            millis = number * 15
             value = (
-                f"node=web-{number % 5} type=SYSCALL msg=audit({1_772_445_600 + millis // 1000}.{millis % 1000:03d}:{number}): "
+                f"node=web-{number % 5} type=SYSCALL msg=audit({START + millis // 1000}.{millis % 1000:03d}:{number}): "
                 f"arch=c000003e syscall=59 success=yes exit=0 items=0 ppid=1 pid={number} auid=1000 uid=0 ses=4 "
                 'comm="id" exe="/usr/bin/id" key="exec"'
             )

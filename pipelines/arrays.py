@@ -10,7 +10,7 @@ from typing import Literal
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-__all__ = ["computed_once", "distinct_neighbours", "runs", "with_single_keys"]
+__all__ = ["computed_once", "distinct_neighbours", "runs", "single_keyed", "with_single_keys"]
 
 
 def computed_once(column: Column, use: Callable[[Column], Column]) -> Column:
@@ -44,6 +44,13 @@ def with_single_keys(pairs: Column, *, keep: Literal["first", "last"]) -> Column
         )
     )
     return F.transform(in_place, lambda one: F.struct(one["key"].alias("key"), one["value"].alias("value")))
+
+
+def single_keyed(entries: Column) -> Column:
+    """A map without second occurrences of a key; the JSON reader keeps them, and then writers and readers fail."""
+    keys = F.map_keys(entries)
+    first_only = F.map_from_entries(with_single_keys(F.map_entries(entries), keep="first"))
+    return F.when(F.size(F.array_distinct(keys)) == F.size(keys), entries).otherwise(first_only)
 
 
 def distinct_neighbours(ordered: Column) -> Column:

@@ -11,7 +11,7 @@ from functools import cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.arrays import with_single_keys
+from pipelines.arrays import single_keyed
 from pipelines.formats.registry import ENVELOPE, Format, formats_by_priority
 
 __all__ = [
@@ -70,10 +70,12 @@ class NumberedFormat(Format):
     Attributes:
         read: takes a record's text apart, once; the same function in two formats is run once for both.
         pieces: from the record and what ``read`` made of it.
+        has_numbers: whether its events' codes are numbers; else they are names that the format gives.
     """
 
     read: Callable[[Column], Column]
     pieces: Callable[[Column, Column], Pieces]
+    has_numbers: bool = True
     parse: Callable[[DataFrame], DataFrame] = field(default=parse_numbered)
 
 
@@ -111,6 +113,11 @@ def _told(entries: Column) -> Column:
 @cache
 def _formats() -> tuple[NumberedFormat, ...]:
     return tuple(one for one in formats_by_priority() if isinstance(one, NumberedFormat))
+
+
+@cache
+def _named() -> tuple[str, ...]:
+    return tuple(one.name for one in _formats() if not one.has_numbers)
 
 
 @cache
@@ -174,7 +181,7 @@ def _checked_columns() -> tuple[Column | str, ...]:
         F.coalesce("_endpoint", _lower_name(F.col("endpoint_hint")), F.lit("unknown")).alias("endpoint"),
         _corrected("_ts").alias("ts"),
         F.coalesce("_provider", "channel", F.lit("unknown")).alias("provider"),
-        _with_single_keys("_told").alias("data"),
+        single_keyed(F.col("_told")).alias("data"),
     )  # fmt: skip
 
 
@@ -226,12 +233,5 @@ def _time_problem() -> Column:
 def _code_problem() -> Column:
     code = F.col("event_code")
     return F.when(code.isNull() | (F.length(code) == 0), "no event id").when(
-        ~F.rlike(code, F.lit(r"^\d{1,10}$")), "event id is not a number"
+        ~F.rlike(code, F.lit(r"^\d{1,10}$")) & ~F.col("source").isin(*_named()), "event id is not a number"
     )
-
-
-def _with_single_keys(name: str) -> Column:
-    """A map without second occurrences of a key; the JSON reader keeps them, and then writers and readers fail."""
-    fields, keys = F.col(name), F.map_keys(name)
-    first_only = F.map_from_entries(with_single_keys(F.map_entries(fields), keep="first"))
-    return F.when(F.size(F.array_distinct(keys)) == F.size(keys), fields).otherwise(first_only)

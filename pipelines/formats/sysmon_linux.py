@@ -1,4 +1,4 @@
-"""Sysmon for Linux: ``<Event>`` XML within a line of syslog, plain or as Log Analytics ships it (``SyslogMessage``).
+"""Sysmon for Linux: ``<Event>`` XML within a line of syslog, plain or in JSON of a shipper, the journal or Log Analytics.
 
 The XML is taken apart by patterns, not by an XML reader: Sysmon for Linux writes broken entities (``&lt unknown``), and
 syslog cuts long lines. An event that is cut among its data is read as far as it goes and says so in its field ``_cut``.
@@ -8,11 +8,10 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipelines.arrays import with_single_keys
-from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, looks_like_json
+from pipelines.formats.envelope import NumberedFormat, Pieces, looks_like_json, read_flat_json
 
 __all__ = ["FORMAT"]
 
-_JSON = "SyslogMessage string, Computer string, TimeGenerated string"
 _DATA = r'<Data Name="([^"]*)"(?:/>|>([^<]*)(?:</Data>|$))'
 _ENTITIES = (
     ("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&#39;", "'"), ("&#34;", '"'), ("&#9;", "\t"),
@@ -28,12 +27,22 @@ def _recognises(record: Column) -> Column:
 
 def _read(record: Column) -> Column:
     """The XML with what stands around it, and the names and values of its data."""
-    json = F.when(looks_like_json(record), F.from_json(record, _JSON, JSON_OPTIONS))
+    json = F.when(looks_like_json(record), read_flat_json(record))
 
     def opened(json: Column) -> Column:
-        text = F.coalesce(json["SyslogMessage"], F.when(~looks_like_json(record), record))
+        text = F.coalesce(
+            json["SyslogMessage"],
+            json["message"],
+            json["MESSAGE"],
+            json["msg"],
+            F.when(~looks_like_json(record), record),
+        )
         xml = F.when(F.contains(text, F.lit("</System>")), text)
-        return F.struct(xml.alias("xml"), json["Computer"].alias("computer"), json["TimeGenerated"].alias("time"))
+        return F.struct(
+            xml.alias("xml"),
+            json["Computer"].alias("computer"),
+            F.coalesce(json["TimeGenerated"], json["@timestamp"]).alias("time"),
+        )
 
     def told(opened: Column) -> Column:
         keys = F.regexp_extract_all(opened["xml"], F.lit(_DATA), F.lit(1))

@@ -129,7 +129,7 @@ def _event_columns() -> tuple[Column | str, ...]:
     user = F.coalesce(own["UID"], own["uid"])
     peer = F.col("_peer")
     is_in = name.isin("accepted", "listened")
-    command = F.when(name == "process_created", F.coalesce("_command", "_title")).when(
+    command = F.when(name == "process_created", F.coalesce("_command", own["cmdline"], "_title")).when(
         name == "user_command", own["cmd"]
     )
     ids = [F.concat(F.lit(f"{key}="), F.coalesce(own[key.upper()], own[key])) for key in ("auid", "uid", "euid")]

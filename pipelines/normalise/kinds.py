@@ -32,6 +32,7 @@ class Kind:
         variant_by: field whose value picks among kinds of the same code.
         variant: value of that field that this kind is for; the kind without one is for all others.
         from_header: whether the acting process and user are those that the record's header names.
+        outcome: ``success`` or ``failure`` where the kind alone tells.
     """
 
     code: str
@@ -41,3 +42,4 @@ class Kind:
     variant_by: str | None = None
     variant: str | None = None
     from_header: bool = False
+    outcome: str | None = None

@@ -26,6 +26,7 @@ from pyspark.sql import functions as F
 
 from pipelines.normalise import powershell
 from pipelines.normalise.kinds import COLUMNS, Kind
+from pipelines.normalise.programs import PROGRAMS
 from pipelines.normalise.security import SECURITY
 from pipelines.normalise.sysmon import SYSMON
 from pipelines.normalise.system import EVENT_LOG, SERVICES, TASKS
@@ -42,6 +43,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
     "Service Control Manager": SERVICES,
     "Microsoft-Windows-TaskScheduler": TASKS,
     "Microsoft-Windows-Eventlog": EVENT_LOG,
+    "syslog": PROGRAMS,
 }
 
 _PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "58": "icmpv6"}
@@ -71,7 +73,8 @@ def mapped_events(parsed: DataFrame) -> DataFrame:
 
 @lru_cache(maxsize=1)
 def _base_columns() -> dict[str, Column]:
-    key = F.concat_ws("/", "provider", "event_code")
+    # a log line's provider is any program; its kinds are those of the format
+    key = F.concat_ws("/", F.coalesce(F.col("header")["kinds"], F.col("provider")), "event_code")
     return {"_key": key, "_base": F.try_element_at(_layouts(), key)}
 
 
@@ -137,7 +140,14 @@ def _event_columns() -> tuple[Column | str, ...]:
 def _layout_json() -> tuple[str, str]:
     """All kinds as one JSON object, and its type."""
     doubled = {name for kinds in KINDS.values() for kind in kinds for name, told in kind.fills.items() if "|" in told}
-    types = ["category string", "action string", "variant_by string", "from_header boolean", "used array<string>"]
+    types = [
+        "category string",
+        "action string",
+        "variant_by string",
+        "from_header boolean",
+        "outcome string",
+        "used array<string>",
+    ]
     types += [f"{name} string" for name in COLUMNS] + [f"{name}_2 string" for name in sorted(doubled)]
     entries: dict[str, dict[str, object]] = {}
     for provider, kinds in KINDS.items():
@@ -153,6 +163,8 @@ def _layout_json() -> tuple[str, str]:
 
 def _layout(kind: Kind) -> Iterable[tuple[str, object]]:
     yield from {"category": kind.category, "action": kind.action, "from_header": kind.from_header}.items()
+    if kind.outcome:
+        yield "outcome", kind.outcome
     for name, told in kind.fills.items():
         for number, field in enumerate(told.split("|")):
             yield (name if number == 0 else f"{name}_2"), field
@@ -261,7 +273,8 @@ def _outcome() -> Column:
     failed = F.rlike(keywords, F.lit(r"^0x8010|(?i)audit[ _]failure")) | _kind("action").isin(*_BLOCKED)
     succeeded = F.rlike(keywords, F.lit(r"^0x8020|(?i)audit[ _]success"))
     return (
-        F.when(failed, "failure")
+        F.when(_kind("outcome").isNotNull(), _kind("outcome"))
+        .when(failed, "failure")
         .when(
             (_kind("action") == "dns_query") & status.isNotNull(), F.when(status == "0", "success").otherwise("failure")
         )

@@ -8,7 +8,15 @@ pytestmark = pytest.mark.fast
 
 def test_formats_are_found_in_the_order_in_which_they_are_asked() -> None:
     formats = formats_by_priority()
-    assert [one.name for one in formats] == ["winlogbeat", "winlogbeat6", "nxlog", "winevent", "sysmon_linux", "auditd"]
+    assert [one.name for one in formats] == [
+        "winlogbeat",
+        "winlogbeat6",
+        "nxlog",
+        "winevent",
+        "sysmon_linux",
+        "auditd",
+        "syslog",
+    ]
     assert {one.platform for one in formats} <= set(PLATFORMS)
     assert "auto" not in {one.name for one in formats}
 

@@ -11,8 +11,11 @@ from pyspark.sql import functions as F
 
 from pipelines.arrays import computed_once, distinct_neighbours, runs
 from pipelines.normalise.auditd_syscalls import ACTIONS, ARCHITECTURES, syscall_numbers
+from pipelines.normalise.whole_audit import WHOLE, whole_audit
 
-__all__ = ["auditd_events"]
+__all__ = ["AUDIT", "auditd_events"]
+
+AUDIT = ("auditd", *WHOLE)
 
 _PARSER = "1"
 # records that only add to another; an event takes its code from any other kind first
@@ -27,6 +30,7 @@ _PREFIX_ACTIONS = {
     "DEL_GROUP": "group_deleted", "GRP_MGMT": "group_changed", "ACCT_LOCK": "account_locked",
     "ACCT_UNLOCK": "account_unlocked", "USER_ROLE_CHANGE": "account_role_changed", "CHUSER_ID": "account_switched",
 }  # fmt: skip
+_NO_SOCKET = "CAST(NULL AS STRUCT<ip: STRING, port: INT, path: STRING>)"
 _EMPTY = "CAST(map() AS MAP<STRING, STRING>)"
 
 
@@ -34,9 +38,10 @@ def auditd_events(parsed: DataFrame) -> DataFrame:
     """Rows of `EVENTS` (keys of processes not yet filled), one an audit stamp and endpoint.
 
     Args:
-        parsed: `parse_records` output of source ``auditd``, in any order; equal records count once.
+        parsed: `parse_records` output of the sources `AUDIT`, in any order; equal records count once.
     """
-    return _mapped(_whole_events(parsed))
+    is_whole = F.col("source").isin(*WHOLE)
+    return _mapped(_whole_events(parsed.where(~is_whole)).unionByName(whole_audit(parsed.where(is_whole))))
 
 
 def _whole_events(parsed: DataFrame) -> DataFrame:
@@ -81,6 +86,7 @@ def _whole_events(parsed: DataFrame) -> DataFrame:
         )
         .where(F.col("_reason").isNull())
         .drop("_reason")
+        .withColumns({"source": F.lit("auditd"), "_socket": F.expr(_NO_SOCKET)})
     )
 
 
@@ -111,7 +117,7 @@ def _named_columns() -> dict[str, Column]:
 @cache
 def _action_columns() -> dict[str, Column]:
     is_user = F.col("event_code").isin(*_PREFIX_ACTIONS) & F.col("_sys").isNull()
-    return {"_action": _action(), "_is_user": is_user, "_peer": _address()}
+    return {"_action": _action(), "_is_user": is_user, "_peer": F.coalesce("_socket", _address())}
 
 
 @cache
@@ -135,13 +141,13 @@ def _event_columns() -> tuple[Column | str, ...]:
     ids = [F.concat(F.lit(f"{key}="), F.coalesce(own[key.upper()], own[key])) for key in ("auid", "uid", "euid")]
     privilege = F.when(name == "privilege_changed", F.concat_ws(" ", "syscall", *ids))
     return (
-        F.sha2(F.concat_ws("\u0000", "tenant", "endpoint", F.lit("auditd"), "group_key"), 256).alias("event_id"),
+        F.sha2(F.concat_ws("\u0000", "tenant", "endpoint", "source", "group_key"), 256).alias("event_id"),
         "tenant",
         "endpoint",
         F.lit("linux").alias("platform"),
         "ts",
         "ingested_at",
-        F.lit("auditd").alias("source"),
+        "source",
         F.lit("auditd").alias("provider"),
         "event_code",
         category.alias("category"),

@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipelines.lake import conform
+from pipelines.normalise.auditd import AUDIT
 from pipelines.schemas.tables import table_named
 
 __all__ = ["process_marks", "stale_events", "with_process_keys"]
@@ -50,7 +51,7 @@ def with_process_keys(events: DataFrame, marks: DataFrame) -> DataFrame:
         marks: `process_marks` of at least all events of these pids up to the latest event; doubles do not matter.
     """
     found = _found(_lookups(events), _spans(marks))
-    is_audit = F.col("source") == "auditd"
+    is_audit = F.col("source").isin(*AUDIT)
     keyed = events.join(found, "event_id", "left")
     changes = {
         f"{role}_key": F.coalesce(F.col(f"{role}_guid"), F.when(_pid(role).isNotNull(), F.col(f"_{role}.key")))

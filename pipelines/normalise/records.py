@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pipelines.formats.envelope import parse_numbered
 from pipelines.formats.registry import ENVELOPE, formats_by_priority
 from pipelines.lake import conform
-from pipelines.normalise.auditd import auditd_events
+from pipelines.normalise.auditd import AUDIT, auditd_events
 from pipelines.normalise.windows import mapped_events
 from pipelines.schemas.tables import table_named
 from pipelines.schemas.telemetry import RAW
@@ -31,7 +31,7 @@ release. A format that is new raises it as well, since its records were quaranti
 faster does not. A training lake of another version is refused.
 """
 
-_AUTO, _UNKNOWN, _AUDITD = "auto", "unknown", "auditd"
+_AUTO, _UNKNOWN = "auto", "unknown"
 
 
 def recognise_records(lines: DataFrame) -> DataFrame:
@@ -94,7 +94,7 @@ def events_of(parsed: DataFrame) -> DataFrame:
     Args:
         parsed: output of `parse_records`; best settled, since it is read twice.
     """
-    of_auditd = _is_any([_AUDITD])
+    of_auditd = _is_any(list(AUDIT))
     events = table_named("events")
     single = conform(_one_a_group(mapped_events(parsed.where(~of_auditd))), events)
     return single.unionByName(conform(auditd_events(parsed.where(of_auditd)), events))

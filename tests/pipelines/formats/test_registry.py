@@ -13,6 +13,8 @@ def test_formats_are_found_in_the_order_in_which_they_are_asked() -> None:
         "winlogbeat6",
         "nxlog",
         "winevent",
+        "auditbeat",
+        "laurel",
         "sysmon_linux",
         "auditd",
         "syslog",

@@ -15,6 +15,7 @@ def test_formats_are_found_in_the_order_in_which_they_are_asked() -> None:
         "winevent",
         "auditbeat",
         "laurel",
+        "windows_xml",
         "sysmon_linux",
         "auditd",
         "syslog",

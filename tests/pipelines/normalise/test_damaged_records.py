@@ -29,6 +29,11 @@ _AUDIT_PAIRS = (
     "proctitle=" + "F" * 999,
     "opid=-1", "arch=zz", "syscall=", "syscall=999999999999", "a2=", "=", "a=b=c", "msg='", "\"", "nametype=CREATE", "pid=1 pid=2",
 )  # fmt: skip
+_MARKUP = (
+    "<![CDATA[", "]]>", "<!--", "-->", '<!DOCTYPE a [<!ENTITY b "c">]>', "&b;", "&", "&#0;", "&#xD800;", "&#x10FFFF;",
+    "&#99999999999;", "&#;", "</EventData>", "<Data Name='x'>", "<Data>", "<Data/>", "<", ">", "</Event>", "<Event ",
+    "</System>", "<UserData>", "<x:y z='", "#012",
+)  # fmt: skip
 
 
 def _truncated(record: str, rng: random.Random) -> str:
@@ -53,6 +58,9 @@ def _retimed(record: str, rng: random.Random) -> str:
             if name in told:
                 told[name] = rng.choice(_TIMES)
         return json.dumps(told)
+    if "SystemTime=" in record:
+        head, _, tail = record.partition("SystemTime=")
+        return f"{head}SystemTime='{rng.choice(_TIMES)}{tail[tail.index('Z') + 1 :]}"
     stamp = rng.choice(
         (
             "0.000:1",
@@ -98,8 +106,13 @@ def _nested(record: str, rng: random.Random) -> str:
     return record.replace("{", '{"deep": ' + deep + ", ", 1)
 
 
+def _marked_up(record: str, rng: random.Random) -> str:
+    at = rng.randrange(len(record))
+    return record[:at] + rng.choice(_MARKUP) + record[at:]
+
+
 _DAMAGES: tuple[Callable[[str, random.Random], str], ...] = (
-    _truncated, _spoiled, _glued, _retimed, _retyped, _retyped, _retyped, _doubled, _nested,
+    _truncated, _spoiled, _glued, _retimed, _retyped, _retyped, _retyped, _doubled, _nested, _marked_up,
 )  # fmt: skip
 
 
@@ -126,6 +139,8 @@ def _damaged_records() -> list[str]:
         f"type=PROCTITLE msg=audit(1700000000.000:2): proctitle={'41' * (1 << 19)}",
         "type=SYSCALL msg=audit(1700000000.000:3): " + "a=1 " * 50_000,
         'type=SYSCALL msg=audit(1700000000.000:4): success=yes _records=1 _cwd="/" __cwd=2',  # names that Logster adds
+        "<Event><System><EventID>1</EventID></System><EventData>" + "<Data Name='x'>" * 50_000,
+        "<!DOCTYPE a [" + "<!ENTITY b 'c'>" * 50_000 + "]><Event>&b;</Event>",
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 
@@ -188,7 +189,21 @@ def _nxlog(provider: str, code: str, data: dict[str, str], message: str) -> dict
             "Message": message, **data}  # fmt: skip
 
 
-LAYOUTS = {"winlogbeat6": _winlogbeat6, "winlogbeat": _winlogbeat, "winevent": _winevent, "nxlog": _nxlog}
+def _windows_xml(provider: str, code: str, data: dict[str, str], message: str) -> str:
+    told = "".join(f"<Data Name={quoteattr(name)}>{escape(value)}</Data>" for name, value in data.items())
+    return (
+        "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>"
+        f"<Provider Name='{provider}' Guid='{_GUID}'/><EventID Qualifiers='16384'>{code}</EventID><Version>2</Version>"
+        "<Level>0</Level><TimeCreated SystemTime='2024-03-05T08:15:30.1250000Z'/><EventRecordID>7</EventRecordID>"
+        f"<Channel>a channel</Channel><Computer>WS-01</Computer><Security/></System><EventData>{told}</EventData>"
+        f"<RenderingInfo Culture='en-US'><Message>{escape(message)}</Message></RenderingInfo></Event>"
+    )
+
+
+LAYOUTS = {
+    "winlogbeat6": _winlogbeat6, "winlogbeat": _winlogbeat, "winevent": _winevent, "nxlog": _nxlog,
+    "windows_xml": _windows_xml,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -198,8 +213,9 @@ def events(normalise, make_line) -> dict[tuple[str, int], dict[str, Any]]:
     for layout, told in LAYOUTS.items():
         for number, (provider, code, data, *_) in enumerate(KINDS):
             own = {name: value for name, value in data.items() if name != "message"}
-            record = json.dumps(told(provider, code, own, data.get("message", "")))
-            lines.append(make_line(record, tenant=layout, origin=str(number)))
+            record = told(provider, code, own, data.get("message", ""))
+            text = record if isinstance(record, str) else json.dumps(record)
+            lines.append(make_line(text, tenant=layout, origin=str(number)))
     found = normalise(lines)
     assert not found.quarantine
     return {(row["tenant"], int(found.origins[row["record_id"]][0][1])): row for row in found.events}
@@ -222,6 +238,16 @@ def test_every_number_becomes_its_event_with_its_columns(events, layout: str) ->
                 )
             )
     assert not wrong
+
+
+def test_an_event_as_xml_is_the_same_row_as_from_winlogbeat(events) -> None:
+    own = {"event_id", "tenant", "source", "record_id", "record_ids"}
+    for number, (_, code, *_) in enumerate(KINDS):
+        rows = [
+            {name: value for name, value in events[layout, number].items() if name not in own}
+            for layout in ("windows_xml", "winlogbeat")
+        ]
+        assert rows[0] == rows[1], code
 
 
 def test_the_numbers_promised_are_all_here() -> None:

@@ -39,6 +39,13 @@ def _sysmon(pairs: list[tuple[str, str]]) -> str:
     )
 
 
+def _windows_xml(told: str, name: str = "Microsoft-Windows-Test") -> str:
+    return (
+        f"<Event><System><Provider Name='{name}'/><EventID>9999</EventID><TimeCreated SystemTime='2024-03-05T08:15:30Z'/>"
+        f"<Computer>h</Computer></System><EventData>{told}</EventData></Event>"
+    )
+
+
 def _powershell(code: str, message: str) -> str:
     log = {"event_id": code, "provider_name": "PowerShell", "computer_name": "h", "event_data": {"param9": "x"}}
     return json.dumps({"@timestamp": "2024-03-05T08:15:30Z", "message": message, "winlog": log})
@@ -52,6 +59,15 @@ _OPEN = {
         "<Computer>", "<Level" * (3 * _N) + "<Execution " * (2 * _N) + "><Computer>"
     ),
     "sysmon-data": _sysmon([]).replace("</EventData>", '<Data Name="a">' * _N + "</EventData>"),
+    "xml-elements": _windows_xml("").replace(
+        "<Computer>", "<Level" * (3 * _N) + "<Execution " * (2 * _N) + "><Computer>"
+    ),
+    "xml-data": _windows_xml("<Data Name='a'>" * (2 * _N)),
+    "xml-names": _windows_xml("<Data " + "Name='" * (4 * _N) + ">"),
+    "xml-numbers": _windows_xml("<Data>" + "&#" * (6 * _N) + "</Data>"),
+    "xml-entities": _windows_xml("<Data>" + "&amp" * (4 * _N) + "</Data>"),
+    "xml-cdata": _windows_xml("<Data>" + "<![CDATA[&]]>" * _N + "</Data>"),
+    "xml-comments": _windows_xml("<!--a-->" * (2 * _N)),
     "host-lines": _powershell("400", "HostApplication=" + "\n" * (10 * _N)),
     "host-names": _powershell("400", "HostApplication=" * (2 * _N)),
     "user-lines": _powershell("400", "\n" * (10 * _N) + "UserId=" + " " * (10 * _N) + "x"),
@@ -80,6 +96,7 @@ def told() -> dict[str, list[str]]:
         "execve": _execve_records(),
         "winlogbeat": [_winlogbeat([*pairs[:10], (pairs[10][0], "-"), *pairs[10:]])],
         "sysmon": [_sysmon(pairs)],
+        "xml": [_windows_xml("".join(f"<Data Name='{key}'>{value}</Data>" for key, value in pairs))],
         **{name: [record] for name, record in _OPEN.items()},
     }  # fmt: skip
 
@@ -114,9 +131,10 @@ def test_the_first_of_equal_keys_of_a_json_record_that_says_something_counts(eve
     assert _k_fields(events["winlogbeat"]) == data
 
 
-def test_the_first_of_equal_names_of_an_xml_record_counts(events, told):
-    pairs = re.findall(r'<Data Name="(\w+)">(\w+)</Data>', told["sysmon"][0])
-    assert _k_fields(events["sysmon"]) == dict(reversed(pairs))
+@pytest.mark.parametrize("name", ["sysmon", "xml"])
+def test_the_first_of_equal_names_of_an_xml_record_counts(events, told, name):
+    pairs = re.findall(r"""<Data Name=["'](\w+)["']>(\w+)</Data>""", told[name][0])
+    assert _k_fields(events[name]) == dict(reversed(pairs))
 
 
 def test_a_command_line_has_every_word_once_in_its_place(events):

@@ -29,8 +29,6 @@ _BEGINS_AT_ONCE = r"^\s*<(?:Events?[\s>]|\?xml|!)"
 _LINUX = '<Provider Name="Linux-Sysmon"'
 # what rsyslog writes for control characters that it receives
 _SYSLOG_ESCAPES = (("#015#012", "\n"), ("#012", "\n"), ("#015", "\r"), ("#011", "\t"))
-_ACCOUNTS = {"S-1-5-18": "SYSTEM", "S-1-5-19": "LOCAL SERVICE", "S-1-5-20": "NETWORK SERVICE"}
-_AUTHORITY = "NT AUTHORITY"
 _BLANKS = " \t\r\n\u0000"
 
 
@@ -78,9 +76,7 @@ def _parts_of(xml: Column) -> Column:
 
 
 def _pieces(record: Column, read: Column) -> Pieces:
-    system, sid = read["system"], attribute(read["system"], "Security", "UserID")
-    names = F.create_map(*[F.lit(part) for pair in _ACCOUNTS.items() for part in pair])
-    account = F.try_element_at(names, sid)
+    system = read["system"]
     header = F.create_map(
         F.lit("record_number"), element(system, "EventRecordID"),
         F.lit("level"), element(system, "Level"),
@@ -88,9 +84,7 @@ def _pieces(record: Column, read: Column) -> Pieces:
         F.lit("activity_id"), attribute(system, "Correlation", "ActivityID"),
         F.lit("logger_pid"), attribute(system, "Execution", "ProcessID"),
         F.lit("logger_thread"), attribute(system, "Execution", "ThreadID"),
-        F.lit("account"), account,
-        F.lit("account_domain"), F.when(account.isNotNull(), _AUTHORITY),
-        F.lit("account_sid"), sid,
+        F.lit("account_sid"), attribute(system, "Security", "UserID"),
     )  # fmt: skip
     return Pieces(
         problem=read["problem"],

@@ -49,6 +49,12 @@ KINDS: dict[str, tuple[Kind, ...]] = {
 _PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "58": "icmpv6"}
 _NO_GUID = "{00000000-0000-0000-0000-000000000000}"
 _NOBODY = "S-1-0-0"
+# accounts whose names are the same everywhere, for shippers that tell the id only
+_ACCOUNTS = {
+    "S-1-5-18": "NT AUTHORITY\\SYSTEM",
+    "S-1-5-19": "NT AUTHORITY\\LOCAL SERVICE",
+    "S-1-5-20": "NT AUTHORITY\\NETWORK SERVICE",
+}
 _BLOCKED = ("packet_blocked", "connection_blocked", "logon_failed", "kerberos_preauthentication_failed")
 _TASK_COMMAND = r"<Command>([^<]*)</Command>"
 _TASK_ARGUMENTS = r"<Arguments>([^<]*)</Arguments>"
@@ -254,7 +260,9 @@ def _user() -> Column:
         _qualified(_value("user_domain"), _value("user_name"))
     )
     header = F.col("header")
-    account = F.coalesce(_qualified(header["account_domain"], header["account"]), header["account_sid"])
+    known = F.create_map(*[F.lit(part) for pair in _ACCOUNTS.items() for part in pair])
+    sid = F.coalesce(F.try_element_at(known, header["account_sid"]), header["account_sid"])
+    account = F.coalesce(_qualified(header["account_domain"], header["account"]), sid)
     return F.coalesce(
         _value("user"),
         named,

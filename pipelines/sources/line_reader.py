@@ -1,18 +1,21 @@
-"""Reading landed files as Arrow batches of lines, with everything that can be wrong with a file.
+"""Reading landed files as Arrow batches of records, most of them lines, with everything that can be wrong with a file.
 
 Plain, gzip and zstd are told apart by content. A file is never an exception: what cannot be read becomes a row with a
-``source_problem``, and the lines before it are kept. What the lines mean is left to ``pipelines.formats``.
+``source_problem``, and the lines before it are kept. Which records are no lines is told by
+``pipelines.sources.record_cuts``, what they mean by ``pipelines.formats``.
 """
 
 import codecs
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
+
+from pipelines.sources.record_cuts import Piece, RecordCuts
 
 __all__ = ["LINES", "FileLimits", "is_binary", "read_lines", "unpacked"]
 
@@ -53,7 +56,7 @@ class _Problem(Exception):
 
 
 def read_lines(stream: BinaryIO, *, limits: FileLimits) -> Iterator[pa.RecordBatch]:
-    """Yield the lines of one file as batches of `LINES`; blank lines are no records.
+    """Yield the records of one file as batches of `LINES`; blank lines are none.
 
     Args:
         stream: the file's bytes, from its start.
@@ -62,6 +65,7 @@ def read_lines(stream: BinaryIO, *, limits: FileLimits) -> Iterator[pa.RecordBat
     carry, offset = b"", 0
     skipped = 0  # bytes of an overlong line that were dropped so far
     problem: str | None = None
+    cuts = RecordCuts(limits.max_record_bytes)
     chunks = _checked(stream, limits)
     while True:
         try:
@@ -70,11 +74,17 @@ def read_lines(stream: BinaryIO, *, limits: FileLimits) -> Iterator[pa.RecordBat
             chunk, problem = b"", str(stop)
         data = carry + chunk
         end = len(data) if not chunk else data.rfind(b"\n") + 1
+        if chunk:
+            end += cuts.end_of_whole(data[end:])
         if end:
-            lines = data[:end].split(b"\n")
-            if data[:end].endswith(b"\n"):
+            block = data[:end]
+            lines = block.split(b"\n")
+            if block.endswith(b"\n"):
                 lines.pop()
-            yield from _batches(lines, offset, limits.max_record_bytes, skipped)
+            if cuts.concern(block):
+                yield from _batch_of(cuts.cut(lines, offset, skipped), limits.max_record_bytes)
+            else:
+                yield from _batches(lines, _starts(lines, offset, skipped), limits.max_record_bytes, {0: skipped})
             offset += end + skipped
             skipped = 0
         carry = data[end:]
@@ -84,6 +94,7 @@ def read_lines(stream: BinaryIO, *, limits: FileLimits) -> Iterator[pa.RecordBat
             carry = carry[: limits.max_record_bytes + 1]
         if not chunk:
             break
+    yield from _batch_of(cuts.finish(), limits.max_record_bytes)
     if problem is not None:
         yield _one(offset, "", problem)
 
@@ -196,25 +207,38 @@ def _opened(chunk: bytes) -> tuple[bytes, Callable[[bytes], bytes] | None]:
     return chunk.removeprefix(b"\xef\xbb\xbf"), None
 
 
-def _batches(lines: list[bytes], offset: int, longest: int, skipped: int) -> Iterator[pa.RecordBatch]:
-    """Turn whole lines into one batch; only lines that are wrong are looked at one by one."""
+def _batch_of(pieces: Iterator[Piece], longest: int) -> Iterator[pa.RecordBatch]:
+    found = list(pieces)
+    if found:
+        starts = pa.array([piece.start for piece in found], pa.int64())
+        dropped = {at: piece.dropped for at, piece in enumerate(found) if piece.dropped}
+        yield from _batches([piece.record for piece in found], starts, longest, dropped)
+
+
+def _starts(lines: list[bytes], offset: int, skipped: int) -> pa.Array:
+    """Where lines begin that follow each other, the first without ``skipped`` bytes of its own."""
+    lengths = pc.binary_length(pa.array(lines, pa.large_binary()))
+    starts = pc.subtract(pc.add(pc.cumulative_sum(pc.add(lengths, 1)), pa.scalar(offset + skipped - 1)), lengths)
+    return pa.concat_arrays([pa.array([offset], pa.int64()), starts.cast(pa.int64())[1:]])
+
+
+def _batches(
+    lines: list[bytes], starts: pa.Array, longest: int, dropped: Mapping[int, int]
+) -> Iterator[pa.RecordBatch]:
+    """Turn records into one batch; only those that are wrong are looked at one by one."""
     raw = pa.array(lines, pa.large_binary())
     lengths = pc.binary_length(raw)
-    starts = pc.add(pc.cumulative_sum(pc.add(lengths, 1)), pa.scalar(offset + skipped - 1))
-    starts = pc.subtract(starts, lengths)
-    if skipped:
-        starts = pa.concat_arrays([pa.array([offset], pa.int64()), starts.cast(pa.int64())[1:]])
     try:
         text = raw.cast(pa.large_string())
         problems = None
     except pa.ArrowInvalid:
         text, problems = _replaced(lines)
-    if (pc.max(lengths).as_py() or 0) > longest:
-        text, problems = _shortened(text, problems, lines, longest, skipped)
+    if (pc.max(lengths).as_py() or 0) > longest or any(dropped.values()):
+        text, problems = _shortened(text, problems, lines, longest, dropped)
     text = pc.utf8_rtrim(text, "\r")
     keep = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(text)), 0)
     columns = [
-        starts.cast(pa.int64()),
+        starts,
         text.cast(pa.string()),
         problems if problems is not None else pa.nulls(len(lines), pa.string()),
     ]
@@ -237,14 +261,15 @@ def _replaced(lines: list[bytes]) -> tuple[pa.Array, pa.Array]:
 
 
 def _shortened(
-    text: pa.Array, problems: pa.Array | None, lines: list[bytes], longest: int, skipped: int
+    text: pa.Array, problems: pa.Array | None, lines: list[bytes], longest: int, dropped: Mapping[int, int]
 ) -> tuple[pa.Array, pa.Array]:
     texts, found = text.to_pylist(), problems.to_pylist() if problems is not None else [None] * len(lines)
     for index, line in enumerate(lines):
-        if len(line) > longest:
-            size = len(line) + (skipped if index == 0 else 0)
+        more = dropped.get(index, 0)
+        size = len(line) + more
+        if more or size > longest:
             texts[index] = line[:_KEPT_OF_LONG_LINE].decode(errors="ignore")
-            found[index] = f"line of {size} bytes is longer than {longest} (LOGSTER_MAX_RECORD_BYTES); kept its start"
+            found[index] = f"record of {size} bytes is longer than {longest} (LOGSTER_MAX_RECORD_BYTES); kept its start"
     return pa.array(texts, pa.large_string()), pa.array(found, pa.string())
 
 

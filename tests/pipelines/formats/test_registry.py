@@ -8,7 +8,8 @@ pytestmark = pytest.mark.fast
 
 def test_formats_are_found_in_the_order_in_which_they_are_asked() -> None:
     formats = formats_by_priority()
-    assert [one.name for one in formats] == [
+    names = [one.name for one in formats]
+    assert names == [
         "winlogbeat",
         "winlogbeat6",
         "nxlog",
@@ -16,6 +17,7 @@ def test_formats_are_found_in_the_order_in_which_they_are_asked() -> None:
         "auditbeat",
         "laurel",
         "windows_xml",
+        "splunk_text",
         "sysmon_linux",
         "auditd",
         "syslog",

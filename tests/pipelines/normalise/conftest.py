@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from pipelines.ingestion import raw_rows
 from pipelines.lineage import settled
 from pipelines.normalise.records import events_of, parse_records, quarantine_of
 from pipelines.sources.files import SOURCE_LINES
+from pipelines.sources.line_reader import FileLimits, read_lines
 
 _JSON = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 RECEIVED_AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -48,6 +50,20 @@ def _row(text: str) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def make_line() -> type[Line]:
     return Line
+
+
+@pytest.fixture(scope="session")
+def case_records() -> Callable[[Path], list[str]]:
+    """The records of a case: the lines of ``input.log``, or what the file's reader cuts ``input.txt`` into."""
+
+    def records(path: Path) -> list[str]:
+        if path.suffix == ".log":
+            return path.read_text().removesuffix("\n").split("\n")  # splitlines() would cut at auditd's 0x1d
+        with path.open("rb") as file:
+            batches = read_lines(file, limits=FileLimits())
+            return [record for batch in batches for record in batch.column("record").to_pylist()]
+
+    return records
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Records of every format and the events that they become, as pairs of files under ``cases/``.
 
-``cases/<name>/input.log`` holds the lines, ``expected.json`` the events (with the numbers of their lines, from 1) and
-what was refused. After a change that is meant, rewrite the expected files and review the difference:
+``cases/<name>/input.log`` holds the records, one a line (``input.txt``: cut as a landed file is), ``expected.json`` the
+events (with the numbers of their records, from 1) and what was refused. After a change that is meant, rewrite the
+expected files and review the difference:
 
     LOGSTER_TEST_REWRITE=1 .venv/bin/python -m pytest -m "" tests/pipelines/normalise/test_cases.py
 """
@@ -13,26 +14,22 @@ from typing import Any
 
 import pytest
 
-CASES = sorted(path.parent for path in (Path(__file__).parent / "cases").glob("*/input.log"))
+CASES = sorted((Path(__file__).parent / "cases").glob("*/input.*"))
 _ALWAYS_THE_SAME = ("tenant", "ingested_at", "record_id", "record_ids", "parser_version")
 
 pytestmark = pytest.mark.slow
 
 
-def _lines(case: Path) -> list[str]:
-    return (case / "input.log").read_text().removesuffix("\n").split("\n")  # splitlines() would cut at auditd's 0x1d
-
-
 @pytest.fixture(scope="module")
-def results(normalise, make_line) -> dict[str, dict[str, Any]]:
+def results(normalise, make_line, case_records) -> dict[str, dict[str, Any]]:
     """All cases in one job; a case's name is its tenant."""
     lines = [
-        make_line(record, tenant=case.name, origin=str(number))
+        make_line(record, tenant=case.parent.name, origin=str(number))
         for case in CASES
-        for number, record in enumerate(_lines(case), start=1)
+        for number, record in enumerate(case_records(case), start=1)
     ]
     found = normalise(lines)
-    got: dict[str, dict[str, Any]] = {case.name: {"events": [], "quarantine": []} for case in CASES}
+    got: dict[str, dict[str, Any]] = {case.parent.name: {"events": [], "quarantine": []} for case in CASES}
     for event in found.events:
         numbers = sorted(int(origin) for one in event["record_ids"] for _, origin in found.origins[one])
         told = {name: value for name, value in event.items() if name not in _ALWAYS_THE_SAME}
@@ -45,18 +42,18 @@ def results(normalise, make_line) -> dict[str, dict[str, Any]]:
         result["events"].sort(key=lambda event: event["lines"])
     if os.environ.get("LOGSTER_TEST_REWRITE"):
         for case in CASES:
-            text = json.dumps(got[case.name], indent=1, ensure_ascii=False, sort_keys=False)
-            (case / "expected.json").write_text(text + "\n")
+            text = json.dumps(got[case.parent.name], indent=1, ensure_ascii=False, sort_keys=False)
+            case.with_name("expected.json").write_text(text + "\n")
     return got
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
 def test_records_become_the_events_expected(results, case: Path) -> None:
-    assert results[case.name] == json.loads((case / "expected.json").read_text())
+    assert results[case.parent.name] == json.loads(case.with_name("expected.json").read_text())
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_line_is_in_one_event_or_in_quarantine(results, case: Path) -> None:
-    in_events = [number for event in results[case.name]["events"] for number in event["lines"]]
-    refused = [row["line"] for row in results[case.name]["quarantine"]]
-    assert sorted([*in_events, *refused]) == list(range(1, len(_lines(case)) + 1))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
+def test_every_line_is_in_one_event_or_in_quarantine(results, case_records, case: Path) -> None:
+    in_events = [number for event in results[case.parent.name]["events"] for number in event["lines"]]
+    refused = [row["line"] for row in results[case.parent.name]["quarantine"]]
+    assert sorted([*in_events, *refused]) == list(range(1, len(case_records(case)) + 1))

@@ -116,11 +116,8 @@ _DAMAGES: tuple[Callable[[str, random.Random], str], ...] = (
 )  # fmt: skip
 
 
-def _damaged_records() -> list[str]:
+def _damaged_records(whole: list[str]) -> list[str]:
     rng = random.Random(_SEED)
-    whole: list[str] = []
-    for path in sorted((Path(__file__).parent / "cases").glob("*/input.log")):
-        whole += path.read_text().removesuffix("\n").split("\n")
     damaged = [*whole]
     while len(damaged) < _N_RECORDS:
         record = rng.choice(whole)
@@ -145,10 +142,13 @@ def _damaged_records() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def result(normalise, make_line):
+def result(normalise, make_line, case_records):
     rng = random.Random(_SEED + 1)
+    whole = [
+        record for path in sorted((Path(__file__).parent / "cases").glob("*/input.*")) for record in case_records(path)
+    ]
     # Arrow text holds no lone surrogates; as an escape inside JSON they stay
-    records = [record.encode("utf-8", "replace").decode() for record in _damaged_records()]
+    records = [record.encode("utf-8", "replace").decode() for record in _damaged_records(whole)]
     offsets = (None, None, None, 0, -3600, 10**12, 2**63 - 1, -(2**63))
     lines = [
         make_line(

@@ -46,6 +46,13 @@ def _windows_xml(told: str, name: str = "Microsoft-Windows-Test") -> str:
     )
 
 
+def _splunk_text(message: str) -> str:
+    return (
+        "03/05/2024 08:15:30 AM\nLogName=Security\nEventCode=4688\nComputerName=h\n"
+        f"SourceName=Microsoft Windows security auditing.\nMessage={message}"
+    )
+
+
 def _powershell(code: str, message: str) -> str:
     log = {"event_id": code, "provider_name": "PowerShell", "computer_name": "h", "event_data": {"param9": "x"}}
     return json.dumps({"@timestamp": "2024-03-05T08:15:30Z", "message": message, "winlog": log})
@@ -68,6 +75,11 @@ _OPEN = {
     "xml-entities": _windows_xml("<Data>" + "&amp" * (4 * _N) + "</Data>"),
     "xml-cdata": _windows_xml("<Data>" + "<![CDATA[&]]>" * _N + "</Data>"),
     "xml-comments": _windows_xml("<!--a-->" * (2 * _N)),
+    "text-lines": _splunk_text("A.\n" + "\n" * (10 * _N)),
+    "text-words": _splunk_text("A.\n" + "Aa " * (10 * _N)),
+    "text-sections": _splunk_text("A.\n" + "Subject:\n" * _N),
+    "text-labels": _splunk_text("A.\n\nSubject:\n" + "\tAccount Name:\tx\n" * _N),
+    "text-commands": _splunk_text("A.\n" + "\n\tProcess Command Line:\t" * _N),
     "host-lines": _powershell("400", "HostApplication=" + "\n" * (10 * _N)),
     "host-names": _powershell("400", "HostApplication=" * (2 * _N)),
     "user-lines": _powershell("400", "\n" * (10 * _N) + "UserId=" + " " * (10 * _N) + "x"),

@@ -202,5 +202,5 @@ def _pieces(record: Column, read: Column) -> Pieces:
 
 
 FORMAT = NumberedFormat(
-    name="splunk_text", platform="windows", priority=46, recognises=_recognises, read=_read, pieces=_pieces
+    name="splunk_text", platform="windows", priority=48, recognises=_recognises, read=_read, pieces=_pieces
 )

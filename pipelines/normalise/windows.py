@@ -7,7 +7,7 @@ not put together or deduplicated here, that is ``pipelines.normalise.records``; 
 | --- | --- |
 | text | as the record says; ``-`` and empty are null |
 | ``*_pid`` | decimal; hex (``0x1f4``) is converted |
-| ``*_guid`` | lower case, braces kept; all zeros is null |
+| ``*_guid`` | lower case, in braces; all zeros is null |
 | ``*_name`` | file name of the path |
 | ``user`` | ``DOMAIN\name``; of 4688 the account that the new process runs under where that is another's |
 | ``*_ip`` | IPv4 in IPv6 (``::ffff:``) as IPv4 |
@@ -48,6 +48,7 @@ KINDS: dict[str, tuple[Kind, ...]] = {
 
 _PROTOCOLS = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "58": "icmpv6"}
 _NO_GUID = "{00000000-0000-0000-0000-000000000000}"
+_BARE_GUID = r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$"
 _NOBODY = "S-1-0-0"
 # accounts whose names are the same everywhere, for shippers that tell the id only
 _ACCOUNTS = {
@@ -208,7 +209,9 @@ def _value(name: str) -> Column:
 
 
 def _guid(name: str) -> Column:
-    text = F.lower(_value(name))
+    told = F.lower(_value(name))
+    # readers of .evtx write it without its braces; it must be the same process as in other shippers' records
+    text = F.when(F.rlike(told, F.lit(_BARE_GUID)), F.concat(F.lit("{"), told, F.lit("}"))).otherwise(told)
     return F.when(text != _NO_GUID, text).alias(name)
 
 

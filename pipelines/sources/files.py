@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from pipelines.settings import Settings
-from pipelines.sources.line_reader import LINES, FileLimits, read_lines
+from pipelines.sources.file_reader import read_records
+from pipelines.sources.line_reader import LINES, FileLimits
 
 __all__ = [
     "AUTO_FORMAT",
@@ -122,7 +123,7 @@ def _read_file(uri: str, root: str, limits: FileLimits) -> Iterator[pa.RecordBat
         yield _told(gone, name, constant)
         return
     with stream:
-        for lines in read_lines(stream, limits=limits):
+        for lines in read_records(stream, limits=limits):
             yield _told(lines, name, constant)
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from pipelines.errors import IngestError
 from pipelines.settings import Settings
+from pipelines.sources.file_reader import read_records
 from pipelines.sources.files import AUTO_FORMAT, DEFAULT_TENANT, landing_folder
-from pipelines.sources.line_reader import FileLimits, read_lines
+from pipelines.sources.line_reader import FileLimits
 from pipelines.sources.names import ENDPOINT_NAME, TENANT_NAME
 
 __all__ = ["Landed", "files_under", "ingest_file"]
@@ -71,7 +72,7 @@ def ingest_file(
     """Check one file and put it into the landing zone in one step.
 
     Args:
-        path: the file: plain, gzip or zstd text.
+        path: the file: text or a Windows event log, plain, gzip or zstd.
         settings: says where the landing zone is and what is too large.
         tenant: whose telemetry it is.
         record_format: name of its format; ``auto`` looks at each record.
@@ -112,7 +113,7 @@ def _inspect(path: Path, settings: Settings) -> tuple[int, int, str]:
         n_lines = n_problems = 0
         first, last_problem, last_record = "", None, ""
         with path.open("rb") as stream:
-            for batch in read_lines(stream, limits=limits):
+            for batch in read_records(stream, limits=limits):
                 if not n_lines:
                     first = batch.column("record")[0].as_py()
                 n_lines += batch.num_rows

@@ -17,7 +17,10 @@ import zstandard
 
 from pipelines.sources.record_cuts import Piece, RecordCuts
 
-__all__ = ["LINES", "FileLimits", "is_binary", "read_lines", "unpacked"]
+__all__ = [
+    "LINES", "FileLimits", "FileProblem", "is_binary", "lines_of", "problem_of", "read_lines", "too_long", "unpacked",
+    "unpacked_within",
+]  # fmt: skip
 
 LINES = pa.schema(
     [
@@ -51,7 +54,7 @@ class FileLimits:
     max_compression_ratio: int = 1000
 
 
-class _Problem(Exception):
+class FileProblem(Exception):
     """Reading must stop here; carries the reason."""
 
 
@@ -62,15 +65,20 @@ def read_lines(stream: BinaryIO, *, limits: FileLimits) -> Iterator[pa.RecordBat
         stream: the file's bytes, from its start.
         limits: what is too much.
     """
+    yield from lines_of(unpacked_within(stream, limits), limits)
+
+
+def lines_of(unpacked_chunks: Iterator[bytes], limits: FileLimits) -> Iterator[pa.RecordBatch]:
+    """Yield the records of a text as `read_lines` does, from its unpacked bytes in pieces of any size."""
     carry, offset = b"", 0
     skipped = 0  # bytes of an overlong line that were dropped so far
     problem: str | None = None
     cuts = RecordCuts(limits.max_record_bytes)
-    chunks = _checked(stream, limits)
+    chunks = _decoded(unpacked_chunks)
     while True:
         try:
             chunk = next(chunks, b"")
-        except _Problem as stop:
+        except FileProblem as stop:
             chunk, problem = b"", str(stop)
         data = carry + chunk
         end = len(data) if not chunk else data.rfind(b"\n") + 1
@@ -96,7 +104,7 @@ def read_lines(stream: BinaryIO, *, limits: FileLimits) -> Iterator[pa.RecordBat
             break
     yield from _batch_of(cuts.finish(), limits.max_record_bytes)
     if problem is not None:
-        yield _one(offset, "", problem)
+        yield problem_of(problem, offset)
 
 
 def is_binary(sample: bytes) -> bool:
@@ -169,29 +177,39 @@ class _Counted:
         return data
 
 
-def _checked(stream: BinaryIO, limits: FileLimits) -> Iterator[bytes]:
-    """Yield the file as UTF-8 chunks.
+def unpacked_within(stream: BinaryIO, limits: FileLimits) -> Iterator[bytes]:
+    """Yield a file's content in chunks, none of them empty, up to what is too much.
 
     Raises:
-        _Problem: the file is binary, damaged, or unpacks to too much.
+        FileProblem: the file is damaged or unpacks to too much; what came before was yielded.
     """
     counted = _Counted(stream)
     total = 0
-    decode: Callable[[bytes], bytes] | None = None
     try:
         for chunk in unpacked(counted):  # type: ignore[arg-type]  # needs no more of a file than read()
             if not chunk:
                 continue
-            if not total:
-                chunk, decode = _opened(chunk)
             total += len(chunk)
             if total > limits.max_file_bytes:
-                raise _Problem(f"file unpacks to more than {limits.max_file_bytes} bytes; stopped there")
+                raise FileProblem(f"file unpacks to more than {limits.max_file_bytes} bytes; stopped there")
             if total > _RATIO_MATTERS_FROM and total > counted.count * limits.max_compression_ratio:
-                raise _Problem(f"file unpacks to over {limits.max_compression_ratio} times its size; stopped there")
-            yield decode(chunk) if decode else chunk
+                raise FileProblem(f"file unpacks to over {limits.max_compression_ratio} times its size; stopped there")
+            yield chunk
     except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
-        raise _Problem(f"file is truncated or damaged after {total} unpacked bytes: {error}") from None
+        raise FileProblem(f"file is truncated or damaged after {total} unpacked bytes: {error}") from None
+
+
+def _decoded(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield text as UTF-8.
+
+    Raises:
+        FileProblem: it is no text, or what yields it says so.
+    """
+    first = next(chunks, b"")
+    text, decode = _opened(first)
+    yield decode(text) if decode else text
+    for chunk in chunks:
+        yield decode(chunk) if decode else chunk
 
 
 def _opened(chunk: bytes) -> tuple[bytes, Callable[[bytes], bytes] | None]:
@@ -201,9 +219,9 @@ def _opened(chunk: bytes) -> tuple[bytes, Callable[[bytes], bytes] | None]:
         decoder = codecs.getincrementaldecoder(name)("replace")
         return chunk[2:], lambda part: decoder.decode(part).encode("utf-8", "replace")
     if chunk[:8] == b"ElfFile\x00":
-        raise _Problem("file is a Windows event log (.evtx), not text")
+        raise FileProblem("file is a Windows event log (.evtx), not text")
     if is_binary(chunk[:_SAMPLE]):
-        raise _Problem("file is binary, not text")
+        raise FileProblem("file is binary, not text")
     return chunk.removeprefix(b"\xef\xbb\xbf"), None
 
 
@@ -269,9 +287,24 @@ def _shortened(
         size = len(line) + more
         if more or size > longest:
             texts[index] = line[:_KEPT_OF_LONG_LINE].decode(errors="ignore")
-            found[index] = f"record of {size} bytes is longer than {longest} (LOGSTER_MAX_RECORD_BYTES); kept its start"
+            found[index] = _over(size, longest)
     return pa.array(texts, pa.large_string()), pa.array(found, pa.string())
 
 
-def _one(offset: int, record: str, problem: str) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist([{"offset": offset, "record": record, "source_problem": problem}], schema=LINES)
+def problem_of(problem: str, offset: int = 0) -> pa.RecordBatch:
+    """A batch of one row without a record: what is wrong with the file from an offset on."""
+    return pa.RecordBatch.from_pylist([{"offset": offset, "record": "", "source_problem": problem}], schema=LINES)
+
+
+def too_long(record: str, longest: int) -> tuple[str, str | None]:
+    """A record and why it cannot be read: of one that is too long its start is kept."""
+    if len(record) <= longest // 4:  # characters have four bytes at most
+        return record, None
+    data = record.encode(errors="replace")
+    if len(data) <= longest:
+        return record, None
+    return data[:_KEPT_OF_LONG_LINE].decode(errors="ignore"), _over(len(data), longest)
+
+
+def _over(size: int, longest: int) -> str:
+    return f"record of {size} bytes is longer than {longest} (LOGSTER_MAX_RECORD_BYTES); kept its start"

@@ -27,7 +27,7 @@ up: env  ## run the main job on sample telemetry: pipeline, alerts, API, dashboa
 	$(RUN)/logster up --demo
 
 test: env  ## run all tests
-	$(RUN)/pytest -m "fast or not fast" --durations=15 $(PYTEST_ARGS)
+	$(RUN)/pytest -m "fast or not fast" --durations=40 $(PYTEST_ARGS)
 
 fast: env  ## run the tests that take seconds
 	$(RUN)/pytest -q

@@ -79,4 +79,5 @@ def test_an_empty_quarantine_says_so(logster, tmp_path):
 def test_replay_refuses_an_unknown_format(logster, refused):
     ended = logster("quarantine", "replay", "--format", "syslogg")
     assert ended.returncode == 1
-    assert "no format 'syslogg'; there are auditd, " in ended.stderr
+    assert "no format 'syslogg'; there are " in ended.stderr
+    assert " auditd, " in ended.stderr

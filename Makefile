@@ -1,4 +1,4 @@
-# Every command that a person or CI needs; `make help` lists them. Only Python 3.11+, git, make and a network are needed.
+# Every command that a person or CI needs; `make help` lists them. Only Python 3.11 or 3.12, git, make and a network are needed.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help env up test check fast bench lock clean

@@ -24,7 +24,7 @@ class UnknownAlertError(RequestError):
 
     def __init__(self, alert_id: str) -> None:
         super().__init__(
-            f"no alert '{alert_id[:_SHOWN]}'; GET /alerts lists those there are "
+            f"no alert '{alert_id[:_SHOWN]}'; GET /alerts or `logster alerts --json` lists those there are "
             "(an alert that a late window joined to an earlier one goes by the earlier one's id)"
         )
 

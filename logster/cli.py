@@ -76,13 +76,13 @@ def _fail(message: str) -> NoReturn:
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="files or folders; plain, gzip or zstd")],
+    paths: Annotated[list[Path], typer.Argument(help="files or folders; text or .evtx; plain, gzip or zstd")],
     tenant: Annotated[str, typer.Option(help="whose telemetry it is")] = DEFAULT_TENANT,
     record_format: Annotated[
         str, typer.Option("--format", help="format, or 'auto' to look at each record")
     ] = AUTO_FORMAT,
     endpoint: Annotated[str | None, typer.Option(help="endpoint of records that name none")] = None,
-    clock_offset: Annotated[float, typer.Option(help="seconds to add to each record's own time")] = 0.0,
+    clock_offset: Annotated[int, typer.Option(help="seconds to add to each record's own time")] = 0,
 ) -> None:
     """Copy files into the landing zone, whole or not at all; refuse what cannot be read."""
     settings = _settings()
@@ -118,7 +118,9 @@ def ingest(
 @app.command()
 def run(
     once: Annotated[bool, typer.Option("--once", help="handle all there is, close every window, and end")] = False,
-    new_checkpoint: Annotated[bool, typer.Option(help="read every source again from the start")] = False,
+    new_checkpoint: Annotated[
+        bool, typer.Option(help="forget what was read: files from the start, Kafka from LOGSTER_KAFKA_STARTING_OFFSETS")
+    ] = False,
 ) -> None:
     """Run the pipeline: landing zone and Kafka topics to events, windows, scores and alerts."""
     settings = _settings()
@@ -374,7 +376,7 @@ def up(
 
 @app.command()
 def doctor() -> None:
-    """Check Java, JARs, ports, lake, Kafka and registry, and say what to do."""
+    """Check Java, JARs, ports, lake, Kafka, registry, Superset, memory and disk, and say what to do."""
     from logster.doctor import examine
 
     if not examine(_settings()):

@@ -129,6 +129,13 @@ class Settings(BaseSettings):
             raise ValueError("must be longer than zero")
         return value
 
+    @field_validator("allowed_lateness", "idle_timeout")
+    @classmethod
+    def _must_not_be_negative(cls, value: timedelta) -> timedelta:
+        if value < timedelta(0):
+            raise ValueError("must not be below zero")
+        return value
+
     @field_validator("window_slide")
     @classmethod
     def _slide_must_divide_width(cls, value: timedelta, info: object) -> timedelta:

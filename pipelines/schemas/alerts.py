@@ -1,7 +1,7 @@
 """Tables of the alert queue, and the lifecycle of an alert: ``alerts``, ``alert_changes``, ``feedback``.
 
-The pipeline alone writes ``alerts``; the API alone writes the other two. An alert's status and assignee are those of its
-last change; what a change may be is decided by ``pipelines.alerting.lifecycle``.
+The pipeline alone writes ``alerts``; API and command line alone write the other two. An alert's status and assignee are
+those of its last change; what a change may be is decided by ``pipelines.alerting.lifecycle``.
 """
 
 from enum import StrEnum

@@ -21,7 +21,12 @@ def test_help_names_every_command(logster):
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("LOGSTER_API_PORT", "http"), ("LOGSTER_WINDOW_WIDTH", "PT90S"), ("LOGSTER_TRIGGER", "soon")],
+    [
+        ("LOGSTER_API_PORT", "http"),
+        ("LOGSTER_WINDOW_WIDTH", "PT90S"),
+        ("LOGSTER_TRIGGER", "soon"),
+        ("LOGSTER_ALLOWED_LATENESS", "-PT20S"),
+    ],
 )
 def test_a_bad_setting_is_one_line_that_names_it(logster, variable, value):
     ended = logster("alerts", **{variable: value})

@@ -14,7 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from logster.display import ERRORS, OUTPUT, alerts_table, ledger_table, plain
-from pipelines.errors import IngestError, LogsterError, QueryError
+from pipelines.errors import IngestError, LakeError, LogsterError, QueryError
 from pipelines.logs import configure_logs
 from pipelines.schemas.alerts import AlertStatus, FeedbackVerdict
 from pipelines.settings import Settings, load_settings
@@ -240,10 +240,13 @@ def ledger() -> None:
     """Check that every received record is accounted for."""
     from logster.queue import check_lake
     from logster.runtime import opened_lake
+    from pipelines.lake_reader import delta_table
     from pipelines.ledger import read_ledger
 
     settings = _settings()
     check_lake(settings)
+    if delta_table(settings, "events") is None:
+        raise LakeError(f"nothing was read into {settings.lake} yet; `logster run` does that")
     with _progress() as progress, opened_lake(settings, app_name="logster-ledger") as lake:
         progress.add_task("reading the tables")
         found = read_ledger(lake)
@@ -366,7 +369,10 @@ def score(
 @app.command()
 def up(
     demo: Annotated[bool, typer.Option("--demo", help="bring sample telemetry, and keep it coming")] = False,
-    once: Annotated[bool, typer.Option("--exit", help="end when the first alerts are there (for scripts)")] = False,
+    once: Annotated[
+        bool,
+        typer.Option("--exit", help="end when the first alerts are there, or fail after half an hour (for scripts)"),
+    ] = False,
 ) -> None:
     """Run all of Logster on this machine: pipeline, API, Dagster, MLflow, Superset; Ctrl-C stops everything."""
     from logster.up import run_everything

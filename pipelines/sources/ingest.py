@@ -100,7 +100,13 @@ def ingest_file(
     target = folder / f"{digest[:16]}-{re.sub(r'[^A-Za-z0-9._-]+', '_', path.name)}"
     there = next(folder.glob(f"{digest[:16]}-*"), None) if folder.is_dir() else None
     if there is None:
-        _copy(path, target)
+        try:
+            _copy(path, target)
+        except OSError as error:
+            raise IngestError(
+                f"{path}: cannot be put into {settings.landing_path} (LOGSTER_LANDING, LOGSTER_LAKE): "
+                f"{error.strerror or error}"
+            ) from None
     return Landed(path, there or target, n_lines, n_problems, endpoint, there is not None)
 
 

@@ -136,3 +136,18 @@ def test_alert_is_worked_on_as_over_the_api(logster, write_alert):
     assert [line.split() for line in shown.splitlines() if "ann" in line] == [
         ["│", "acknowledged", "│", "ann", "│", "mine", "│"], ["│", "false_positive", "│", "ann", "│", "│"],
     ]  # fmt: skip
+
+
+def test_a_ledger_before_anything_was_read_is_one_line(logster, tmp_path):
+    (tmp_path / "lake").mkdir()
+    ended = logster("ledger")
+    assert ended.returncode == 1
+    assert only_line(ended.stderr).startswith("logster: nothing was read into ./lake yet; `logster run` does that")
+
+
+def test_a_landing_zone_that_cannot_be_written_is_named(logster, tmp_path):
+    file = tmp_path / "host-1.log"
+    file.write_text('type=EXECVE msg=audit(1700000000.123:1): argc=1 a0="id"\n')
+    ended = logster("ingest", str(file), LOGSTER_LANDING="/dev/null/zone")
+    assert ended.returncode == 1
+    assert f"refused {file}: cannot be put into /dev/null/zone (LOGSTER_LANDING, LOGSTER_LAKE): Not a" in ended.stderr

@@ -18,10 +18,10 @@ from rich.table import Table
 
 from logster.display import ERRORS, OUTPUT, plain
 from logster.services import SUPERSET, port_problems
-from pipelines.bare_java import bare_java
 from pipelines.errors import LogsterError
 from pipelines.jars import JARS, jar_conf
 from pipelines.java import find_java_home
+from pipelines.java_process import bare_java
 from pipelines.lake_reader import delta_table
 from pipelines.schemas.tables import TABLES
 from pipelines.settings import Settings

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyspark import SparkContext
 
+from pipelines.java_process import end_process
 from pipelines.lake import Lake
 from pipelines.session import start_session
 from pipelines.settings import Settings
@@ -52,10 +53,4 @@ def end_java(*, patience_seconds: float = 10.0) -> None:
     updates = getattr(SparkContext._active_spark_context, "_accumulatorServer", None)
     if updates is not None:
         updates.handle_error = lambda *_: None
-    if java.stdin:
-        java.stdin.close()  # what Java waits for
-    try:
-        java.wait(patience_seconds)
-    except subprocess.TimeoutExpired:
-        java.kill()
-        java.wait()
+    end_process(java, patience_seconds=patience_seconds)

@@ -10,7 +10,7 @@ from typing import Literal
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-__all__ = ["computed_once", "distinct_neighbours", "runs", "single_keyed", "with_single_keys"]
+__all__ = ["computed_once", "distinct_neighbours", "map_of", "runs", "single_keyed"]
 
 
 def computed_once(column: Column, use: Callable[[Column], Column]) -> Column:
@@ -19,14 +19,30 @@ def computed_once(column: Column, use: Callable[[Column], Column]) -> Column:
     return F.get(F.transform(F.array(column), use), F.lit(0))
 
 
-def with_single_keys(pairs: Column, *, keep: Literal["first", "last"]) -> Column:
-    """The pairs without all but one of those with equal keys, in their order.
-
-    It sorts twice; where no key stands twice, which a set of the keys tells, it is better left alone.
+def map_of(pairs: Column, *, keep: Literal["first", "last"]) -> Column:
+    """Pairs as a map; a key that stands twice must not fail the batch: the first or the last counts.
 
     Args:
-        pairs: array of struct<key: string, value: string>.
+        pairs: array of struct<key: string, value: string>; used often, so a column of the frame or what was computed once.
         keep: which of equal keys counts.
+    """
+    return F.map_from_entries(F.when(_has_doubles(pairs["key"]), _with_single_keys(pairs, keep)).otherwise(pairs))
+
+
+def single_keyed(entries: Column) -> Column:
+    """A map without second occurrences of a key; the JSON reader keeps them, and then writers and readers fail."""
+    first_only = F.map_from_entries(_with_single_keys(F.map_entries(entries), "first"))
+    return F.when(~_has_doubles(F.map_keys(entries)), entries).otherwise(first_only)
+
+
+def _has_doubles(keys: Column) -> Column:
+    return F.size(F.array_distinct(keys)) < F.size(keys)
+
+
+def _with_single_keys(pairs: Column, keep: Literal["first", "last"]) -> Column:
+    """The pairs without all but one of those with equal keys, in their order.
+
+    It sorts twice; where no key stands twice they are better left alone.
     """
     sign = 1 if keep == "first" else -1  # the one that counts sorts first
     numbered = F.transform(
@@ -44,13 +60,6 @@ def with_single_keys(pairs: Column, *, keep: Literal["first", "last"]) -> Column
         )
     )
     return F.transform(in_place, lambda one: F.struct(one["key"].alias("key"), one["value"].alias("value")))
-
-
-def single_keyed(entries: Column) -> Column:
-    """A map without second occurrences of a key; the JSON reader keeps them, and then writers and readers fail."""
-    keys = F.map_keys(entries)
-    first_only = F.map_from_entries(with_single_keys(F.map_entries(entries), keep="first"))
-    return F.when(F.size(F.array_distinct(keys)) == F.size(keys), entries).otherwise(first_only)
 
 
 def distinct_neighbours(ordered: Column) -> Column:

@@ -145,8 +145,7 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
         prune = f"t.ts >= timestamp_micros({first - _GROUP_REACH})"
         lake.merge("events", settled(with_process_keys(grown, known)), prune=prune)
         keyed = keyed.unionByName(grown.select("event_id"))
-    earlier = lake.read("events").where(_since("ts", first - _MARK_REACH)).join(keyed, "event_id", "left_anti")
-    _rekey(lake, earlier, marks, known, first - _MARK_REACH, batch_id)
+    _rekey(lake, marks, known, keyed, first - _MARK_REACH, batch_id)
     return n_events
 
 
@@ -175,10 +174,11 @@ def _grown_events(lake: Lake, there: DataFrame, events: DataFrame) -> DataFrame 
     return settled(events_of(parse_records(records)))
 
 
-def _rekey(lake: Lake, earlier: DataFrame, marks: DataFrame, known: DataFrame, since: int, batch_id: str) -> None:
+def _rekey(lake: Lake, marks: DataFrame, known: DataFrame, keyed: DataFrame, since: int, batch_id: str) -> None:
     """Give events that came in an earlier batch than a process's start the key that they would have had after it."""
     if marks.isEmpty():
         return
+    earlier = lake.read("events").where(_since("ts", since)).join(keyed, "event_id", "left_anti")
     stale = settled(stale_events(earlier, marks))
     if stale.isEmpty():
         return

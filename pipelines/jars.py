@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from pipelines.bare_java import bare_java
+from pipelines.java_process import bare_java
 
 __all__ = ["EXCLUDES", "JARS", "fetch_jars", "jar_conf", "note_jars"]
 

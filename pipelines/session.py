@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyspark import SparkConf, SparkContext
-from pyspark.java_gateway import launch_gateway
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from pipelines.errors import SessionError
 from pipelines.jars import jar_conf, note_jars
 from pipelines.java import find_java_home
+from pipelines.java_process import launch_java
 from pipelines.settings import Settings
 
 __all__ = ["start_session"]
@@ -104,12 +104,9 @@ def _java_log(settings: Settings) -> Path | None:
 
 def _start_java(conf: Mapping[str, str], log: Path) -> None:
     """Start Java with its errors going to a file: forty lines of notes would tear a terminal's display."""
-    gateway_conf = SparkConf(loadDefaults=False)
-    for key, value in conf.items():
-        gateway_conf.set(key, value)
     with log.open("wb") as errors:
         # in a session of its own: a terminal's Ctrl-C would reach Python's workers in the middle of a batch
-        gateway = launch_gateway(gateway_conf, popen_kwargs={"stderr": errors, "start_new_session": True})
+        gateway = launch_java(conf, stderr=errors, start_new_session=True)
     SparkContext._ensure_initialized(gateway=gateway)
 
 

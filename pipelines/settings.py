@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.errors import SettingsError
+from pipelines.sources.names import TENANT_NAME
 
 __all__ = ["Settings", "load_settings", "settings_table", "variable_of"]
 
@@ -62,9 +63,7 @@ class Settings(BaseSettings):
         pattern="^(setting|topic|header|key)$",
         description="where a record's tenant stands: `setting` (the next line), `topic`, `header` (`tenant`) or `key`",
     )
-    kafka_tenant: str = Field(
-        "default", pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,126}$", description="tenant of all records, by `setting`"
-    )
+    kafka_tenant: str = Field("default", pattern=f"^{TENANT_NAME}$", description="tenant of all records, by `setting`")
     kafka_tenant_pattern: str | None = Field(
         None,
         description="what in topic, header or key is the tenant: `logs-(?<tenant>[a-z]+)-.*`; default all of it",

@@ -12,7 +12,7 @@ from functools import cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.arrays import with_single_keys
+from pipelines.arrays import map_of
 from pipelines.formats.audit_types import AUDIT_TYPES
 from pipelines.formats.envelope import looks_like_json
 from pipelines.formats.registry import ENVELOPE, Format
@@ -180,7 +180,7 @@ def _checked_columns() -> tuple[Column, ...]:
         endpoint.alias("endpoint"),
         F.when(is_believed, F.timestamp_micros(moved * 1_000_000 + millis * 1_000)).alias("_ts"),
         F.col("_type").alias("event_code"),
-        _last_of_each("_told").alias("data"),
+        map_of(F.col("_told"), keep="last").alias("data"),
     )
 
 
@@ -219,13 +219,6 @@ def _told(pairs: Column) -> Column:
         )
 
     return F.filter(F.transform(pairs, split), lambda pair: ~pair["value"].isin(*_UNSET) | is_execve)
-
-
-def _last_of_each(name: str) -> Column:
-    """Key-value structs as a map; the last of equal keys wins."""
-    pairs, keys = F.col(name), F.col(name)["key"]
-    has_doubles = F.size(F.array_distinct(keys)) < F.size(keys)
-    return F.map_from_entries(F.when(has_doubles, with_single_keys(pairs, keep="last")).otherwise(pairs))
 
 
 FORMAT = Format(name="auditd", platform="linux", priority=60, recognises=_recognises, parse=_parse)

@@ -11,10 +11,10 @@ from functools import lru_cache
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.arrays import computed_once
+from pipelines.arrays import computed_once, map_of
 from pipelines.formats.envelope import NumberedFormat, Pieces, looks_like_json
 from pipelines.formats.message_labels import LABELS, OUTSIDE
-from pipelines.formats.xml_text import between, first_of_each
+from pipelines.formats.xml_text import between
 
 __all__ = ["FORMAT"]
 
@@ -196,7 +196,7 @@ def _pieces(record: Column, read: Column) -> Pieces:
         provider=line["provider"],
         channel=_line(head, "LogName"),
         message=line["message"],
-        fields=first_of_each(read["told"]),
+        fields=map_of(read["told"], keep="first"),
         header=header,
     )
 

@@ -7,7 +7,7 @@ syslog cuts long lines. An event that is cut among its data is read as far as it
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.arrays import with_single_keys
+from pipelines.arrays import computed_once, map_of
 from pipelines.formats.envelope import NumberedFormat, Pieces, looks_like_json, read_flat_json
 
 __all__ = ["FORMAT"]
@@ -47,15 +47,17 @@ def _read(record: Column) -> Column:
     def told(opened: Column) -> Column:
         keys = F.regexp_extract_all(opened["xml"], F.lit(_DATA), F.lit(1))
         values = F.regexp_extract_all(opened["xml"], F.lit(_DATA), F.lit(2))
-        return F.struct(opened.alias("line"), keys.alias("keys"), F.transform(values, _unescaped).alias("values"))
+        pairs = F.zip_with(
+            keys, values, lambda key, value: F.struct(key.alias("key"), _unescaped(value).alias("value"))
+        )
+        return F.struct(opened.alias("line"), pairs.alias("told"))
 
-    # arrays of one, because a lambda's argument is computed once however often it is used
-    return F.get(F.transform(F.transform(F.array(json), opened), told), F.lit(0))
+    return computed_once(computed_once(json, opened), told)
 
 
 def _pieces(record: Column, read: Column) -> Pieces:
     line, xml = read["line"], read["line"]["xml"]
-    told, cut = _first_of_each(read["keys"], read["values"]), F.create_map(F.lit("_cut"), F.lit("true"))
+    told, cut = map_of(read["told"], keep="first"), F.create_map(F.lit("_cut"), F.lit("true"))
     header = F.create_map(
         F.lit("record_number"), _element(xml, "EventRecordID"),
         F.lit("level"), _element(xml, "Level"),
@@ -76,13 +78,6 @@ def _pieces(record: Column, read: Column) -> Pieces:
         ),
         header=header,
     )
-
-
-def _first_of_each(keys: Column, values: Column) -> Column:
-    """Keys and their values as a map; a name that occurs twice must not fail the batch: the first counts."""
-    pairs = F.zip_with(keys, values, lambda key, value: F.struct(key.alias("key"), value.alias("value")))
-    first_only = F.map_from_entries(with_single_keys(pairs, keep="first"))
-    return F.when(F.size(F.array_distinct(keys)) == F.size(keys), F.map_from_arrays(keys, values)).otherwise(first_only)
 
 
 def _element(xml: Column, name: str) -> Column:

@@ -8,13 +8,12 @@ reader; a document type, or an entity that only one could define, is refused. Sy
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.arrays import computed_once
+from pipelines.arrays import computed_once, map_of
 from pipelines.formats.envelope import NumberedFormat, Pieces, looks_like_json
 from pipelines.formats.xml_text import (
     attribute,
     between,
     element,
-    first_of_each,
     has_foreign_entity,
     leaves,
     plain_markup,
@@ -94,7 +93,7 @@ def _pieces(record: Column, read: Column) -> Pieces:
         provider=computed_once(attribute(system, "Provider", "Name"), unescaped),
         channel=computed_once(element(system, "Channel"), unescaped),
         message=computed_once(read["message"], unescaped),
-        fields=first_of_each(read["told"]),
+        fields=map_of(read["told"], keep="first"),
         header=header,
     )
 

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.arrays import computed_once, with_single_keys
+from pipelines.arrays import computed_once
 
 __all__ = [
     "attribute",
     "between",
     "element",
-    "first_of_each",
     "has_foreign_entity",
     "leaves",
     "plain_markup",
@@ -111,13 +110,6 @@ def leaves(xml: Column) -> Column:
         return (F.length(text) > 0) & ~(F.startswith(text, F.lit("\n")) & (F.trim(text, F.lit(" \t\n")) == ""))
 
     return F.filter(F.transform(F.transform(F.regexp_extract_all(xml, F.lit(_OPENED), F.lit(0)), opened), named), says)
-
-
-def first_of_each(pairs: Column) -> Column:
-    """Pairs as a map; of equal keys the first counts, for a second must not fail the batch."""
-    keys = pairs["key"]
-    has_doubles = F.size(F.array_distinct(keys)) < F.size(keys)
-    return F.map_from_entries(F.when(has_doubles, with_single_keys(pairs, keep="first")).otherwise(pairs))
 
 
 def unescaped(text: Column) -> Column:

@@ -18,8 +18,7 @@ import zstandard
 from pipelines.sources.record_cuts import Piece, RecordCuts
 
 __all__ = [
-    "LINES", "FileLimits", "FileProblem", "is_binary", "lines_of", "problem_of", "read_lines", "too_long", "unpacked",
-    "unpacked_within",
+    "LINES", "FileLimits", "FileProblem", "lines_of", "problem_of", "too_long", "unpacked_within",
 ]  # fmt: skip
 
 LINES = pa.schema(
@@ -58,18 +57,13 @@ class FileProblem(Exception):
     """Reading must stop here; carries the reason."""
 
 
-def read_lines(stream: BinaryIO, *, limits: FileLimits) -> Iterator[pa.RecordBatch]:
-    """Yield the records of one file as batches of `LINES`; blank lines are none.
+def lines_of(unpacked_chunks: Iterator[bytes], limits: FileLimits) -> Iterator[pa.RecordBatch]:
+    """Yield the records of a text as batches of `LINES`; blank lines are none.
 
     Args:
-        stream: the file's bytes, from its start.
+        unpacked_chunks: its unpacked bytes in pieces of any size.
         limits: what is too much.
     """
-    yield from lines_of(unpacked_within(stream, limits), limits)
-
-
-def lines_of(unpacked_chunks: Iterator[bytes], limits: FileLimits) -> Iterator[pa.RecordBatch]:
-    """Yield the records of a text as `read_lines` does, from its unpacked bytes in pieces of any size."""
     carry, offset = b"", 0
     skipped = 0  # bytes of an overlong line that were dropped so far
     problem: str | None = None
@@ -107,7 +101,7 @@ def lines_of(unpacked_chunks: Iterator[bytes], limits: FileLimits) -> Iterator[p
         yield problem_of(problem, offset)
 
 
-def is_binary(sample: bytes) -> bool:
+def _is_binary(sample: bytes) -> bool:
     """Say whether a file's first bytes are no text: too many control bytes."""
     if not sample:
         return False
@@ -115,7 +109,7 @@ def is_binary(sample: bytes) -> bool:
     return controls / len(sample) > _BINARY_SHARE
 
 
-def unpacked(stream: BinaryIO) -> Iterator[bytes]:
+def _unpacked(stream: BinaryIO) -> Iterator[bytes]:
     """Yield a file's content in chunks; gzip, zstd and plain are told apart by the first bytes.
 
     Raises:
@@ -186,7 +180,7 @@ def unpacked_within(stream: BinaryIO, limits: FileLimits) -> Iterator[bytes]:
     counted = _Counted(stream)
     total = 0
     try:
-        for chunk in unpacked(counted):  # type: ignore[arg-type]  # needs no more of a file than read()
+        for chunk in _unpacked(counted):  # type: ignore[arg-type]  # needs no more of a file than read()
             if not chunk:
                 continue
             total += len(chunk)
@@ -218,9 +212,7 @@ def _opened(chunk: bytes) -> tuple[bytes, Callable[[bytes], bytes] | None]:
         name = "utf-16-le" if chunk[:2] == b"\xff\xfe" else "utf-16-be"
         decoder = codecs.getincrementaldecoder(name)("replace")
         return chunk[2:], lambda part: decoder.decode(part).encode("utf-8", "replace")
-    if chunk[:8] == b"ElfFile\x00":
-        raise FileProblem("file is a Windows event log (.evtx), not text")
-    if is_binary(chunk[:_SAMPLE]):
+    if _is_binary(chunk[:_SAMPLE]):
         raise FileProblem("file is binary, not text")
     return chunk.removeprefix(b"\xef\xbb\xbf"), None
 

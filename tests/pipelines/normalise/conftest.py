@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 from pipelines.ingestion import raw_rows
 from pipelines.lineage import settled
 from pipelines.normalise.records import events_of, parse_records, quarantine_of
+from pipelines.sources.file_reader import read_records
 from pipelines.sources.files import SOURCE_LINES
-from pipelines.sources.line_reader import FileLimits, read_lines
+from pipelines.sources.line_reader import FileLimits
 
 _JSON = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
 RECEIVED_AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -60,7 +61,7 @@ def case_records() -> Callable[[Path], list[str]]:
         if path.suffix == ".log":
             return path.read_text().removesuffix("\n").split("\n")  # splitlines() would cut at auditd's 0x1d
         with path.open("rb") as file:
-            batches = read_lines(file, limits=FileLimits())
+            batches = read_records(file, limits=FileLimits())
             return [record for batch in batches for record in batch.column("record").to_pylist()]
 
     return records

@@ -7,13 +7,14 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.sources.line_reader import FileLimits, read_lines
+from pipelines.sources.file_reader import read_records
+from pipelines.sources.line_reader import FileLimits
 
 pytestmark = pytest.mark.fast
 
 
 def _read(content: bytes, limits: FileLimits | None = None) -> list[tuple[int, str, str | None]]:
-    batches = read_lines(io.BytesIO(content), limits=limits or FileLimits())
+    batches = read_records(io.BytesIO(content), limits=limits or FileLimits())
     return [(row["offset"], row["record"], row["source_problem"]) for batch in batches for row in batch.to_pylist()]
 
 

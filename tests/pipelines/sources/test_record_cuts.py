@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.sources.line_reader import FileLimits, read_lines
+from pipelines.sources.file_reader import read_records
+from pipelines.sources.line_reader import FileLimits
 
 pytestmark = pytest.mark.fast
 
@@ -35,7 +36,7 @@ class _Dribble(io.RawIOBase):
 
 def _read(content: str | bytes, *, size: int = 1 << 22, longest: int = 4 << 20) -> list[tuple[int, str, str | None]]:
     data = content.encode() if isinstance(content, str) else content
-    batches = read_lines(_Dribble(data, size), limits=FileLimits(max_record_bytes=longest))
+    batches = read_records(_Dribble(data, size), limits=FileLimits(max_record_bytes=longest))
     return [(row["offset"], row["record"], row["source_problem"]) for batch in batches for row in batch.to_pylist()]
 
 

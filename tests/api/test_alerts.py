@@ -103,7 +103,7 @@ def test_unknown_alert_says_where_to_look(api):
     response = api.get("/alerts/nope")
     assert response.status_code == 404
     assert response.json()["type"] == "urn:logster:problem:unknown-alert"
-    assert response.json()["detail"].startswith("no alert 'nope'; GET /alerts lists")
+    assert response.json()["detail"].startswith("no alert 'nope'; GET /alerts or `logster alerts --json` lists")
 
 
 def test_detail_shows_events_history_and_feedback(api, patch, write, make_alert):

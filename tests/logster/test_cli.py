@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -17,6 +19,25 @@ def test_help_names_every_command(logster):
     assert shown.returncode == 0
     for command in ("up", "ingest", "run", "score", "sql", "alerts", "quarantine", "ledger", "models", "doctor"):
         assert f" {command} " in shown.stdout
+
+
+@pytest.mark.parametrize(("argument", "exit_code", "shown"), [("--help", 0, "quarantine"), ("nonsense", 2, "")])
+def test_what_goes_down_with_the_interpreter_leaves_the_exit_code_as_it_is(argument, exit_code, shown):
+    program = (
+        "import atexit, os\n"
+        "from logster import cli\n"
+        "class Late:\n"
+        "    def __del__(self): os.abort()\n"
+        "late, commands = Late(), cli.app\n"
+        "cli.app = lambda: (atexit.register(print, 'put away'), commands())\n"
+        "cli.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, argument], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == exit_code, ended.stderr
+    assert shown in ended.stdout
+    assert ended.stdout.endswith("put away\n")
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ def test_kafka_is_no_problem_where_it_is_not_used(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("spark")  # the first Spark of a machine brings Kafka's client
 def test_brokers_and_topics_are_checked_without_spark(tmp_path, kafka):
     topic = kafka.create_topic(1)
     there = {"kafka_servers": kafka.servers, "kafka_topics": topic}

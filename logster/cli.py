@@ -70,8 +70,8 @@ def _run_app() -> int:
 def _leave(exit_code: int) -> NoReturn:
     """End without taking the interpreter down.
 
-    A thread of Arrow's that lets go of a Python object meanwhile is ended by the interpreter, which C++ answers with
-    abort(): a command whose work was done came to exit code 134, once in some 300 times.
+    A command whose work was done came to exit code 134, once in some 300 times: most likely (apache/arrow#34314) a thread
+    of Arrow's let go of a Python object meanwhile and was ended by the interpreter, which C++ answers with abort().
     """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # nobody reads any more, or closed

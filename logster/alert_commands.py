@@ -24,7 +24,7 @@ def alerts(
     tenant: Tenant = None,
     limit: Annotated[int, typer.Option(min=1, help="so many at most")] = 50,
 ) -> None:
-    """Show the alert queue, newest first; or work on one alert of it (`--json` shows their ids)."""
+    """Show the alert queue, newest first; or work on one alert of it (the beginning of its id is enough)."""
     if context.invoked_subcommand is not None:
         return
     from logster.queue import check_lake, newest_alerts

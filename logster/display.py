@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -14,12 +13,15 @@ from logster.superset_home import sign_in
 from pipelines.ledger import Ledger
 from pipelines.settings import Settings
 
-__all__ = ["ERRORS", "OUTPUT", "address_table", "alerts_table", "ledger_table", "plain"]
+__all__ = ["ERRORS", "OUTPUT", "SHORT_ID", "address_table", "alerts_table", "ledger_table", "plain"]
 
 # a file or a pipe has no width; a table that is cut to 80 columns there can be neither read nor searched
 _UNBOUND = 1_000_000
 OUTPUT = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNBOUND)
 ERRORS = Console(stderr=True)
+
+SHORT_ID = 8
+"""So many characters of an alert's id are shown; commands take the beginning of an id as well."""
 
 _COLOURS = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow"}
 
@@ -30,19 +32,24 @@ def plain(text: str) -> str:
 
 
 def alerts_table(alerts: Iterable[Mapping[str, Any]], *, title: str = "Alerts, newest first") -> Table:
-    """A table of alerts as `alerts_of` gives them."""
+    """A table of alerts as `newest_alerts` gives them."""
     table = Table(title=title, title_justify="left")
-    for name in ("severity", "prob", "tenant", "endpoint", "first seen (UTC)", "minutes", "related", "what stood out"):
+    table.add_column("id", no_wrap=True, min_width=SHORT_ID)
+    for name in (
+        "severity", "status", "prob", "tenant", "endpoint", "last seen (UTC)", "minutes", "related", "what stood out",
+    ):  # fmt: skip
         table.add_column(name, overflow="fold", justify="right" if name in ("prob", "minutes") else "left")
     for alert in alerts:
         first, last = alert["first_seen"], alert["last_seen"]
         events = alert["contributing_events"] or []
         table.add_row(
+            plain(alert["alert_id"][:SHORT_ID]),
             f"[{_COLOURS[alert['severity']]}]{alert['severity']}[/]",
+            alert["status"],
             f"{alert['attack_prob']:.2f}",
             plain(alert["tenant"]),
             plain(alert["endpoint"]),
-            f"{first:%Y-%m-%d %H:%M}" if isinstance(first, datetime) else str(first),
+            f"{last:%Y-%m-%d %H:%M}",
             f"{(last - first).total_seconds() / 60:.0f}",
             plain(", ".join(alert["related_endpoints"] or [])),
             plain(str(events[0]["summary"])) if events else "",

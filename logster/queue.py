@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.compute as pc
 from pydantic import ValidationError
 from rich.table import Table
 
 from api.changes import add_feedback, change_alert
+from api.histories import histories_of
 from api.schemas import AlertDetail, AlertPatch, Feedback, FeedbackRequest
 from api.store import Store
 from logster.display import plain
+from pipelines.alerting.lifecycle import AlertState
 from pipelines.errors import LakeError, QueryError
 from pipelines.lake_reader import delta_table
 from pipelines.schemas.alerts import AlertStatus, FeedbackVerdict
@@ -35,7 +38,7 @@ def check_lake(settings: Settings) -> None:
 
 
 def newest_alerts(settings: Settings, *, tenant: str | None, limit: int) -> list[dict[str, Any]]:
-    """The newest alerts by their last window, as plain rows."""
+    """The newest alerts by their last window, as plain rows of ``alerts`` with their status and assignee."""
     table = delta_table(settings, "alerts")
     if table is None:
         return []
@@ -43,6 +46,11 @@ def newest_alerts(settings: Settings, *, tenant: str | None, limit: int) -> list
     found: list[dict[str, Any]] = rows.sort_by([("last_seen", "descending"), ("alert_id", "ascending")]).slice(
         0, limit
     ).to_pylist()  # fmt: skip
+    histories = histories_of(Store(settings).changes(), [alert["alert_id"] for alert in found])
+    states = {alert_id: history[-1].state for alert_id, history in histories.items()}
+    for alert in found:
+        state = states.get(alert["alert_id"], AlertState())
+        alert |= {"status": str(state.status), "assignee": state.assignee}
     return found
 
 
@@ -51,8 +59,16 @@ def change(
 ) -> AlertDetail:
     """Change an alert as ``PATCH /alerts/{id}`` does.
 
+    Args:
+        settings: of the lake.
+        alert_id: the alert's id, or as much of its beginning as no other has.
+        status: where to.
+        note: what to remember.
+        assignee: who works on it from now on; None leaves that as it is.
+        actor: who changes it.
+
     Raises:
-        QueryError: a value cannot be used, or there is no such alert.
+        QueryError: a value cannot be used, or there is no such alert, or more than one.
         TransitionError: the alert may not go to that status.
         LakeError: the lake cannot be read or written.
     """
@@ -61,21 +77,41 @@ def change(
         wanted = AlertPatch.model_validate(given).wanted
     except ValidationError as error:
         raise _unusable(error) from None
-    return change_alert(Store(settings), alert_id, wanted, now=datetime.now(UTC))[0]
+    return change_alert(Store(settings), _whole_id(settings, alert_id), wanted, now=datetime.now(UTC))[0]
 
 
 def judge(settings: Settings, alert_id: str, verdict: FeedbackVerdict, *, comment: str | None, actor: str) -> Feedback:
     """Record a verdict as ``POST /feedback`` does.
 
+    Args:
+        settings: of the lake.
+        alert_id: as in `change`.
+        verdict: whether the alert was right.
+        comment: why.
+        actor: who says so.
+
     Raises:
-        QueryError: a value cannot be used, or there is no such alert.
+        QueryError: a value cannot be used, or there is no such alert, or more than one.
         LakeError: the lake cannot be read or written.
     """
     try:
-        request = FeedbackRequest(alert_id=alert_id, verdict=verdict, comment=comment, actor=actor)
+        whole_id = _whole_id(settings, alert_id)
+        request = FeedbackRequest(alert_id=whole_id, verdict=verdict, comment=comment, actor=actor)
     except ValidationError as error:
         raise _unusable(error) from None
     return add_feedback(Store(settings), request, now=datetime.now(UTC))[0]
+
+
+def _whole_id(settings: Settings, given: str) -> str:
+    """The id that begins with what was given; what begins none is given back, to be refused as an id."""
+    table = delta_table(settings, "alerts")
+    if table is None or not given:
+        return given
+    ids = table.to_pyarrow_table(columns=["alert_id"])["alert_id"]
+    found: list[str] = ids.filter(pc.starts_with(ids, given)).to_pylist()
+    if len(found) > 1 and given not in found:
+        raise QueryError(f"{len(found)} alerts have an id that begins with '{given}'; give more of it")
+    return found[0] if len(found) == 1 else given
 
 
 def _unusable(error: ValidationError) -> QueryError:

@@ -27,7 +27,7 @@ from models.tokens import TOKENS_VERSION
 from pipelines.errors import ModelError
 from pipelines.ingestion import raw_rows
 from pipelines.normalise.process_keys import process_marks, with_process_keys
-from pipelines.normalise.records import PARSER_VERSION, events_of, parse_records
+from pipelines.normalise.records import PARSER_VERSION, events_of, normalise_records
 from pipelines.settings import Settings
 from pipelines.sources.files import AUTO_FORMAT, landing_folder, lines_of_files, list_files
 from pipelines.windows.panes import build_panes
@@ -194,7 +194,7 @@ def _bring_in(
 
     lines = lines_of_files(list_files(spark, own), own, n_tasks=_TASKS)
     raw = raw_rows(lines, batch_id="training", received_at=_READ_AT)
-    events = _kept(spark, events_of(parse_records(raw)), work / "events")
+    events = _kept(spark, events_of(normalise_records(raw)), work / "events")
     marks = _kept(spark, process_marks(events), work / "marks")
     panes = _kept(spark, build_panes(with_process_keys(events, marks), slide=own.window_slide), work / "panes")
     graphs = build_window_graphs(panes, width=own.window_width, slide=own.window_slide)

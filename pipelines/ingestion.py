@@ -14,12 +14,22 @@ from pyspark.sql import functions as F
 
 from pipelines.lake import Lake
 from pipelines.lineage import settled
+from pipelines.normalise.auditd import AUDIT
 from pipelines.normalise.process_keys import process_marks, stale_events, with_process_keys
-from pipelines.normalise.records import events_of, parse_records, quarantine_of, recognise_records
+from pipelines.normalise.records import (
+    events_of,
+    formats_in,
+    is_of_audit,
+    known_format,
+    normalise_records,
+    quarantine_of,
+    recognise_records,
+    repeated_ids,
+)
 from pipelines.windows.times import with_pane_start
 from pipelines.windows.window_graphs import windows_of_panes
 
-__all__ = ["BatchCounts", "ingest_batch", "pending_work", "raw_rows", "write_events"]
+__all__ = ["BatchCounts", "distinct_events", "ingest_batch", "pending_work", "raw_rows", "write_events"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # an event made of several records has all of them within moments; a group is looked for this far around its part
@@ -82,19 +92,46 @@ def ingest_batch(lake: Lake, lines: DataFrame, *, stream_id: str, number: int, r
     lake.append("raw", raw_rows(lines, batch_id=batch_id, received_at=received_at), app_id=stream_id, version=number)
     raw = lake.read("raw").where(F.col("batch_id") == batch_id)
 
-    # the text of a record that was read is in its fields; carrying it along would double what the next steps hold
-    is_refused = F.col("reason").isNotNull()
-    parsed = settled(parse_records(raw).withColumn("record", F.when(is_refused, F.col("record")).otherwise("")))
-    n_records, n_quarantined, micros = parsed.agg(
-        F.count(F.lit(1)), F.count("reason"), F.max(F.unix_micros("received_at"))
+    n_records, found, micros = raw.agg(
+        F.count(F.lit(1)), F.collect_set(known_format()), F.max(F.unix_micros("received_at"))
     ).collect()[0]
-    stored_at = received_at if micros is None else _EPOCH + timedelta(microseconds=micros)
+    if not n_records:
+        return BatchCounts(0, 0, 0, received_at)
+    stored_at, formats = _EPOCH + timedelta(microseconds=micros), frozenset(found)
+
+    # the text of a record that was read is in its fields; carrying it along would double what the next steps hold
+    text = F.when(F.col("reason").isNotNull(), F.col("record")).otherwise("")
+    normalised = settled(normalise_records(raw, formats).withColumn("record", text))
+    n_quarantined = normalised.where(F.col("reason").isNotNull()).count()
     if n_quarantined:
-        lake.append("quarantine", quarantine_of(parsed), app_id=stream_id, version=number)
+        lake.append("quarantine", quarantine_of(normalised), app_id=stream_id, version=number)
     if n_quarantined == n_records:
         return BatchCounts(n_records, 0, n_quarantined, stored_at)
-    n_events = write_events(lake, events_of(parsed), stream_id=stream_id, number=number)
+    n_events = write_events(lake, distinct_events(normalised, formats), stream_id=stream_id, number=number)
     return BatchCounts(n_records, n_events, n_quarantined, stored_at)
+
+
+def distinct_events(normalised: DataFrame, formats: frozenset[str]) -> DataFrame:
+    """`events_of` records that were read and settled, at the price of those that are there twice.
+
+    Args:
+        normalised: settled output of `normalise_records`.
+        formats: what it was called with.
+    """
+    of_audit, of_numbered = formats.intersection(AUDIT), formats.difference(AUDIT)
+    parts = []
+    if of_audit:
+        audit = normalised.where(is_of_audit()) if of_numbered else normalised
+        parts.append(settled(events_of(audit, of_audit)))
+    if of_numbered or not of_audit:
+        mapped = normalised.where(~is_of_audit()) if of_audit else normalised
+        repeated = settled(repeated_ids(mapped))
+        if not repeated.isEmpty():
+            parts.append(settled(events_of(mapped.join(F.broadcast(repeated), "event_id", "left_semi"), of_numbered)))
+            mapped = mapped.join(F.broadcast(repeated), "event_id", "left_anti")
+        # row by row from what is settled: another copy would cost more than doing it again
+        parts.append(events_of(mapped, of_numbered, are_single=True))
+    return reduce(DataFrame.unionByName, parts)
 
 
 def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) -> int:
@@ -102,14 +139,13 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
 
     Args:
         lake: where to; the records that the events were made of are in its ``raw``.
-        events: `events_of` what was parsed.
+        events: `events_of` what was read, settled or little more than that, since they are used many times.
         stream_id: as in `ingest_batch`.
         number: as in `ingest_batch`.
 
     Returns:
         Number of events given.
     """
-    events = settled(events)
     n_events, first, last = _bounds(events)
     if not n_events:
         return 0
@@ -117,18 +153,18 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
     near = _since("ts", first - _GROUP_REACH) & ~_since("ts", last + _GROUP_REACH)
     existing = lake.read("events").where(near)
     there = settled(existing.join(F.broadcast(events.select("event_id")), "event_id", "left_semi"))
-    grown = _grown_events(lake, there, events)
-    fresh, whole = events, events
+    unseen, whole, grown = events, events, None
+    if not there.isEmpty():
+        grown = _grown_events(lake, there, events)
+        unseen = settled(events.join(there.select("event_id"), "event_id", "left_anti"))
     if grown is not None:
-        fresh = events.join(grown.select("event_id"), "event_id", "left_anti")
-        whole = fresh.unionByName(grown)
+        whole = events.join(grown.select("event_id"), "event_id", "left_anti").unionByName(grown)
 
-    unseen = settled(fresh.join(there.select("event_id"), "event_id", "left_anti"))
+    # events that were there have left their marks
     marks = settled(process_marks(whole))
+    lake.append("process_marks", marks if unseen is events else process_marks(unseen), app_id=stream_id, version=number)
     if grown is not None:
         marks = settled(marks.unionByName(_replace_marks(lake, grown)))
-    # events that were there have left their marks
-    lake.append("process_marks", process_marks(unseen), app_id=stream_id, version=number)
     endpoints = events.select("tenant", "endpoint").distinct()
     known = settled(lake.read("process_marks").join(F.broadcast(endpoints), ["tenant", "endpoint"], "left_semi"))
 
@@ -139,13 +175,14 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
         touched = whole.unionByName(before)
     lake.append("pending", pending_work(touched, lake, batch_id=batch_id), app_id=stream_id, version=number)
 
+    # looked for before this batch's own events are among them
+    stale = _stale_events(lake, marks, grown, first - _MARK_REACH)
     lake.append("events", with_process_keys(unseen, known), app_id=stream_id, version=number)
-    keyed = unseen.select("event_id")
     if grown is not None:
         prune = f"t.ts >= timestamp_micros({first - _GROUP_REACH})"
         lake.merge("events", settled(with_process_keys(grown, known)), prune=prune)
-        keyed = keyed.unionByName(grown.select("event_id"))
-    _rekey(lake, marks, known, keyed, first - _MARK_REACH, batch_id)
+    if stale is not None:
+        _rekey(lake, stale, known, first - _MARK_REACH, batch_id)
     return n_events
 
 
@@ -170,18 +207,24 @@ def _grown_events(lake: Lake, there: DataFrame, events: DataFrame) -> DataFrame 
     )
     if partly.isEmpty():  # the common case must not cost a scan of raw
         return None
-    records = lake.read("raw").join(F.broadcast(partly), "record_id", "left_semi")
-    return settled(events_of(parse_records(records)))
+    records = settled(lake.read("raw").join(F.broadcast(partly), "record_id", "left_semi"))
+    formats = formats_in(records)
+    return distinct_events(settled(normalise_records(records, formats)), formats)
 
 
-def _rekey(lake: Lake, marks: DataFrame, known: DataFrame, keyed: DataFrame, since: int, batch_id: str) -> None:
-    """Give events that came in an earlier batch than a process's start the key that they would have had after it."""
+def _stale_events(lake: Lake, marks: DataFrame, grown: DataFrame | None, since: int) -> DataFrame | None:
+    """Events that came in an earlier batch than what a batch tells of their processes' starts and ends."""
     if marks.isEmpty():
-        return
-    earlier = lake.read("events").where(_since("ts", since)).join(keyed, "event_id", "left_anti")
+        return None
+    earlier = lake.read("events").where(_since("ts", since))
+    if grown is not None:  # is keyed anyway
+        earlier = earlier.join(grown.select("event_id"), "event_id", "left_anti")
     stale = settled(stale_events(earlier, marks))
-    if stale.isEmpty():
-        return
+    return None if stale.isEmpty() else stale
+
+
+def _rekey(lake: Lake, stale: DataFrame, known: DataFrame, since: int, batch_id: str) -> None:
+    """Give events the keys that they would have had, had they come after the marks that are known by now."""
     again = with_process_keys(stale, known)
     before = stale.select("event_id", *[F.col(name).alias(f"_{name}") for name in _DERIVED])
     differs = reduce(or_, [~F.col(name).eqNullSafe(F.col(f"_{name}")) for name in _DERIVED])

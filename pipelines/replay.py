@@ -14,10 +14,10 @@ from operator import and_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.ingestion import write_events
+from pipelines.ingestion import distinct_events, write_events
 from pipelines.lake import Lake
 from pipelines.lineage import settled
-from pipelines.normalise.records import PARSER_VERSION, events_of, parse_records, recognise_records
+from pipelines.normalise.records import PARSER_VERSION, formats_in, normalise_records, recognise_records
 from pipelines.sources.files import AUTO_FORMAT
 
 __all__ = ["ReplayCounts", "Selection", "replay_quarantine"]
@@ -74,7 +74,9 @@ def replay_quarantine(lake: Lake, selection: Selection, *, record_format: str | 
     """
     chosen = settled(lake.read("quarantine").where(_is_selected(selection)))
     whole = chosen.where(F.col("source_problem").isNull())
-    parsed = settled(parse_records(recognise_records(_to_be_read(whole, record_format))))
+    records = settled(recognise_records(_to_be_read(whole, record_format)))
+    formats = formats_in(records)
+    parsed = settled(normalise_records(records, formats))
     n_selected, n_torn = chosen.agg(F.count(F.lit(1)), F.count("source_problem")).collect()[0]
     n_read = parsed.where(F.col("reason").isNull()).count()
     n_events = 0
@@ -82,7 +84,9 @@ def replay_quarantine(lake: Lake, selection: Selection, *, record_format: str | 
         # before the events: should one of them grow later on, its records must be found in raw under their format
         _tell_format(lake, parsed)
     if n_read:
-        n_events = write_events(lake, events_of(parsed), stream_id=f"replay-{uuid.uuid4().hex[:12]}", number=0)
+        n_events = write_events(
+            lake, distinct_events(parsed, formats), stream_id=f"replay-{uuid.uuid4().hex[:12]}", number=0
+        )
         read = parsed.where(F.col("reason").isNull()).select("record_id").distinct()
         # equal records that were not asked for as well: the event accounts for all of them
         merge = lake.delta("quarantine").alias("t").merge(read.alias("s"), "t.record_id = s.record_id")

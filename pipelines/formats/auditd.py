@@ -64,7 +64,7 @@ def _is_bare(record: Column) -> Column:
     return F.startswith(record, F.lit("type=")) | F.startswith(record, F.lit("node="))
 
 
-def _parse(rows: DataFrame) -> DataFrame:
+def _parse(rows: DataFrame, names: tuple[str, ...]) -> DataFrame:
     own = rows.columns
     # each step is one of its own, so that what the next uses more than once is computed once
     for step in (_line_columns, _text_columns, _cut_columns, _pair_columns, _checked_columns, _envelope_columns):

@@ -1,6 +1,7 @@
 """Formats of numbered events, and the common envelope of their records: time, endpoint and fields checked the same way.
 
-All of them are read in one pass, for a plan of one branch a format takes Spark seconds to compile for every micro-batch.
+All of them are read in one pass, for a plan of one branch a format takes Spark seconds to compile for every micro-batch;
+and only those that a batch has are in its plan, for the same reason.
 What a format's fields are called is left to the format; what the fields mean to ``pipelines.normalise``.
 """
 
@@ -25,6 +26,7 @@ JSON_OPTIONS = {"allowUnquotedControlChars": "true"}
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200  # times in [1970, 2200) are believed
 _DATE_FIRST = r"^\d{4}-\d\d-\d\d[ T]\d"  # Spark would read a bare "10:15" as a time of today
 _EMPTY = ("", "-")
+_MAP = "map<string,string>"
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,21 @@ class Pieces:
     header: Column
 
 
-def parse_numbered(rows: DataFrame) -> DataFrame:
-    """Add the columns of `ENVELOPE`; the ``parse`` of every `NumberedFormat`."""
+_PIECES = tuple(one.name for one in fields(Pieces))
+
+
+def parse_numbered(rows: DataFrame, names: tuple[str, ...]) -> DataFrame:
+    """Add the columns of `ENVELOPE`; the ``parse`` of every `NumberedFormat`.
+
+    Args:
+        rows: rows of ``raw``.
+        names: the numbered formats that are among them; rows of others are not read.
+    """
     own = rows.columns
     # each step is one of its own, so that what the next uses more than once is computed once
-    for step in (_read_columns, _found_columns, _opened_columns, _checked_columns, _envelope_columns):
-        rows = rows.select(*own, *step())
+    steps = (_read_columns(names), _found_columns(names), _opened_columns(), _checked_columns(), _envelope_columns())
+    for columns in steps:
+        rows = rows.select(*own, *columns)
     return rows
 
 
@@ -76,7 +87,7 @@ class NumberedFormat(Format):
     read: Callable[[Column], Column]
     pieces: Callable[[Column, Column], Pieces]
     has_numbers: bool = True
-    parse: Callable[[DataFrame], DataFrame] = field(default=parse_numbered)
+    parse: Callable[[DataFrame, tuple[str, ...]], DataFrame] = field(default=parse_numbered)
 
 
 def looks_like_json(record: Column) -> Column:
@@ -86,14 +97,14 @@ def looks_like_json(record: Column) -> Column:
 
 def read_flat_json(record: Column) -> Column:
     """Read an object whose members are all fields; what is nested becomes text."""
-    return F.from_json(record, "map<string,string>", JSON_OPTIONS)
+    return F.from_json(record, _MAP, JSON_OPTIONS)
 
 
 def _has_more(record: Column) -> Column:
     """Say whether something follows the record's JSON object; the JSON reader would drop it without a word."""
     # `}{` is rare inside one object (only within a string), so the slow test hardly ever runs
     suspicious = F.contains(record, F.lit('}{"')) | F.contains(record, F.lit('} {"'))
-    as_list = F.from_json(F.concat(F.lit("["), record, F.lit("]")), "array<map<string,string>>", JSON_OPTIONS)
+    as_list = F.from_json(F.concat(F.lit("["), record, F.lit("]")), f"array<{_MAP}>", JSON_OPTIONS)
     return ~F.endswith(F.rtrim(record, F.lit(" \r\n\t\u0000")), F.lit("}")) | (suspicious & as_list.isNull())
 
 
@@ -107,7 +118,8 @@ def _told(entries: Column) -> Column:
     return F.map_filter(entries, lambda _, value: value.isNotNull() & ~value.isin(*_EMPTY))
 
 
-# The columns of a step are the same for all rows and made once a process: each is dozens of calls into Java.
+# The columns of a step are the same for all rows and made once a process and set of formats: each is dozens of calls
+# into Java.
 
 
 @cache
@@ -127,31 +139,38 @@ def _readers() -> dict[Callable[[Column], Column], str]:
 
 
 @cache
-def _read_columns() -> tuple[Column | str, ...]:
+def _read_columns(names: tuple[str, ...]) -> tuple[Column | str, ...]:
     is_readable = F.col("source_problem").isNull()
     columns = []
-    for read, name in _readers().items():
-        sources = [one.name for one in _formats() if one.read is read]
-        columns.append(F.when(is_readable & F.col("source").isin(*sources), read(F.col("record"))).alias(name))
+    for read, column in _readers().items():
+        sources = [one.name for one in _formats() if one.read is read and one.name in names]
+        if sources:
+            columns.append(F.when(is_readable & F.col("source").isin(*sources), read(F.col("record"))).alias(column))
     return tuple(columns)
 
 
 @cache
-def _found_columns() -> tuple[Column | str, ...]:
-    record, found = F.col("record"), F.lit(None)
+def _found_columns(names: tuple[str, ...]) -> tuple[Column | str, ...]:
+    record, found = F.col("record"), F.lit(None).cast(_pieces_type())
     for one in reversed(_formats()):
-        pieces = one.pieces(record, F.col(_readers()[one.read]))
-        found = F.when(F.col("source") == one.name, _as_struct(pieces, one.platform)).otherwise(found)
+        if one.name in names:
+            pieces = one.pieces(record, F.col(_readers()[one.read]))
+            found = F.when(F.col("source") == one.name, _as_struct(pieces, one.platform)).otherwise(found)
     more = F.when(looks_like_json(record) & _has_more(record), "text after the JSON object")
     return found.alias("_found"), more.alias("_more")
 
 
+def _pieces_type() -> str:
+    return f"struct<{', '.join(f'{name}: {_piece_type(name)}' for name in (*_PIECES, 'platform'))}>"
+
+
+def _piece_type(name: str) -> str:
+    return _MAP if name in ("fields", "header") else "string"
+
+
 def _as_struct(pieces: Pieces, platform: str) -> Column:
-    kinds = {"fields": "map<string,string>", "header": "map<string,string>"}
-    return F.struct(
-        *[getattr(pieces, one.name).cast(kinds.get(one.name, "string")).alias(one.name) for one in fields(pieces)],
-        F.lit(platform).alias("platform"),
-    )
+    told = [getattr(pieces, name).cast(_piece_type(name)).alias(name) for name in _PIECES]
+    return F.struct(*told, F.lit(platform).alias("platform"))
 
 
 @cache

@@ -45,14 +45,15 @@ class Format:
             record: cheap tests for fixed text, no parsing.
         parse: adds the columns of `ENVELOPE` to rows that have those of ``raw``; one row out for each row in. What it
             says of rows with a ``source_problem`` does not count. Formats that share one ``parse`` function are read
-            in one pass (it sees all their rows and ``source``): see `pipelines.formats.envelope.NumberedFormat`.
+            in one pass (it sees all their rows and ``source``, and is told which of the formats are among them): see
+            `pipelines.formats.envelope.NumberedFormat`.
     """
 
     name: str
     platform: str
     priority: int
     recognises: Callable[[Column], Column]
-    parse: Callable[[DataFrame], DataFrame]
+    parse: Callable[[DataFrame, tuple[str, ...]], DataFrame]
 
 
 @lru_cache(maxsize=1)

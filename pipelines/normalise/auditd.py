@@ -34,13 +34,18 @@ _NO_SOCKET = "CAST(NULL AS STRUCT<ip: STRING, port: INT, path: STRING>)"
 _EMPTY = "CAST(map() AS MAP<STRING, STRING>)"
 
 
-def auditd_events(parsed: DataFrame) -> DataFrame:
+def auditd_events(parsed: DataFrame, formats: frozenset[str] = frozenset(AUDIT)) -> DataFrame:
     """Rows of `EVENTS` (keys of processes not yet filled), one an audit stamp and endpoint.
 
     Args:
         parsed: `parse_records` output of the sources `AUDIT`, in any order; equal records count once.
+        formats: those of `AUDIT` that are among them, or more; at least one.
     """
     is_whole = F.col("source").isin(*WHOLE)
+    if formats.isdisjoint(WHOLE):
+        return _mapped(_whole_events(parsed))
+    if formats.issubset(WHOLE):
+        return _mapped(whole_audit(parsed))
     return _mapped(_whole_events(parsed.where(~is_whole)).unionByName(whole_audit(parsed.where(is_whole))))
 
 

@@ -6,7 +6,7 @@ one row in ``quarantine``. What an event means stands in ``windows`` and ``audit
 """
 
 from collections.abc import Callable
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from operator import or_
 
 from pyspark.sql import Column, DataFrame, Window
@@ -20,7 +20,17 @@ from pipelines.normalise.windows import mapped_events
 from pipelines.schemas.tables import table_named
 from pipelines.schemas.telemetry import RAW
 
-__all__ = ["PARSER_VERSION", "events_of", "parse_records", "quarantine_of", "recognise_records"]
+__all__ = [
+    "PARSER_VERSION",
+    "events_of",
+    "formats_in",
+    "known_format",
+    "normalise_records",
+    "parse_records",
+    "quarantine_of",
+    "recognise_records",
+    "repeated_ids",
+]  # fmt: skip
 
 PARSER_VERSION = "1"
 """Of what a record becomes; each row of ``events`` and ``quarantine`` carries that of the parsers that made it.
@@ -32,6 +42,8 @@ faster does not. A training lake of another version is refused.
 """
 
 _AUTO, _UNKNOWN = "auto", "unknown"
+_ALL = frozenset([*(one.name for one in formats_by_priority()), _UNKNOWN])
+_Parse = Callable[[DataFrame, tuple[str, ...]], DataFrame]
 
 
 def recognise_records(lines: DataFrame) -> DataFrame:
@@ -43,25 +55,70 @@ def recognise_records(lines: DataFrame) -> DataFrame:
     return lines.withColumn("source", F.when(F.col("source") == _AUTO, recognised).otherwise(F.col("source")))
 
 
-def parse_records(raw: DataFrame) -> DataFrame:
+def known_format() -> Column:
+    """A row's ``source`` if it is a format's name, ``unknown`` otherwise: few values, whatever the rows are."""
+    names = [one.name for one in formats_by_priority()]
+    return F.when(F.col("source").isin(*names), F.col("source")).otherwise(_UNKNOWN)
+
+
+def formats_in(rows: DataFrame) -> frozenset[str]:
+    """All values of `known_format` among rows; a pass over one column."""
+    return frozenset(rows.agg(F.collect_set(known_format())).collect()[0][0])
+
+
+def parse_records(raw: DataFrame, formats: frozenset[str] | None = None) -> DataFrame:
     """Bring records into the envelope, one row out for each row in.
 
     Args:
         raw: columns of `RAW`; ``source_problem``, where it is not null, becomes the reason without any parsing.
+        formats: `formats_in` the rows, or a superset; of any others the plan has nothing, which is most of what a small
+            batch costs. All by default.
 
     Returns:
         The columns of `RAW` and of `ENVELOPE`.
     """
-    rows = raw.select(*RAW.names)
-    by_parser: dict[Callable[[DataFrame], DataFrame], list[str]] = {parse_numbered: []}
-    for one in formats_by_priority():
-        by_parser.setdefault(one.parse, []).append(one.name)
-    apart = {parse: _is_any(names) for parse, names in by_parser.items() if parse is not parse_numbered}
-    # what no format takes goes with the many, so that it costs no pass of its own
-    rest = ~reduce(or_, apart.values()) if apart else F.lit(True)
-    parts = [parse_numbered(rows.where(rest)), *[parse(rows.where(cond)) for parse, cond in apart.items()]]
+    parts = [_parsed(rows, parse, names) for parse, names, rows in _by_parse(raw, formats)]
+    return reduce(DataFrame.unionByName, parts)
 
-    known = [name for names in by_parser.values() for name in names]
+
+def normalise_records(raw: DataFrame, formats: frozenset[str] | None = None) -> DataFrame:
+    """Parse records and map those that are events by themselves, one row out for each row in.
+
+    Args:
+        raw: as in `parse_records`.
+        formats: as in `parse_records`.
+
+    Returns:
+        The columns of `RAW` and of `ENVELOPE`; of records that were mapped ``data``, ``message`` and ``header`` are null,
+        and there are the columns of `mapped_events` and event_id beside them. To be settled before it is used twice.
+    """
+    parts = []
+    for parse, names, rows in _by_parse(raw, formats):
+        part = _parsed(rows, parse, names)
+        of_audit = [name for name in names if name in AUDIT]
+        if not names or len(of_audit) < len(names):
+            part = mapped_events(part).withColumns({"event_id": _event_id(), **_used_up(of_audit)})
+        parts.append(part)
+    return reduce(partial(DataFrame.unionByName, allowMissingColumns=True), parts)
+
+
+def _by_parse(raw: DataFrame, formats: frozenset[str] | None) -> list[tuple[_Parse, tuple[str, ...], DataFrame]]:
+    """Parsers, the formats that each takes in one pass, and the rows of these."""
+    given, rows = formats if formats is not None else _ALL, raw.select(*RAW.names)
+    by_parse: dict[_Parse, list[str]] = {parse_numbered: []} if _UNKNOWN in given or not given else {}
+    for one in formats_by_priority():
+        if one.name in given:
+            by_parse.setdefault(one.parse, []).append(one.name)
+    if len(by_parse) == 1:
+        return [(parse, tuple(names), rows) for parse, names in by_parse.items()]
+    # what no format takes goes with the many, so that it costs no pass of its own
+    apart = {parse: _is_any(names) for parse, names in by_parse.items() if parse is not parse_numbered}
+    rest = ~reduce(or_, apart.values())
+    return [(parse, tuple(names), rows.where(apart.get(parse, rest))) for parse, names in by_parse.items()]
+
+
+def _parsed(rows: DataFrame, parse: _Parse, names: tuple[str, ...]) -> DataFrame:
+    known = [one.name for one in formats_by_priority()]
     refusal = (
         F.when(F.col("source_problem").isNotNull(), F.col("source_problem"))
         .when(F.trim(F.col("record")) == "", "empty line")
@@ -74,7 +131,13 @@ def parse_records(raw: DataFrame) -> DataFrame:
         "group_key": F.when(refusal.isNull() & F.col("reason").isNull(), F.col("group_key")),
     }
     columns = [settled[name].alias(name) if name in settled else name for name in [*RAW.names, *ENVELOPE]]
-    return reduce(DataFrame.unionByName, [part.select(*columns) for part in parts])
+    return parse(rows, names).select(*columns)
+
+
+def _used_up(of_audit: list[str]) -> dict[str, Column]:
+    """What mapped records need no more; those of audit are still to be put together from it."""
+    kept = F.col("source").isin(*of_audit) if of_audit else F.lit(False)
+    return {name: F.when(kept, F.col(name)) for name in ("data", "message", "header")}
 
 
 def _is_any(names: list[str]) -> Column:
@@ -88,37 +151,62 @@ def quarantine_of(parsed: DataFrame) -> DataFrame:
     return conform(refused, table_named("quarantine"))
 
 
-def events_of(parsed: DataFrame) -> DataFrame:
+def repeated_ids(normalised: DataFrame) -> DataFrame:
+    """Column event_id: those of mapped records that more than one row has, each once."""
+    mapped = normalised.where(F.col("reason").isNull() & F.col("event_id").isNotNull())
+    return mapped.groupBy("event_id").agg(F.count(F.lit(1)).alias("n")).where(F.col("n") > 1).select("event_id")
+
+
+def events_of(normalised: DataFrame, formats: frozenset[str] | None = None, *, are_single: bool = False) -> DataFrame:
     """Rows of `EVENTS`: one an event, of all its records given; a function of the set of records.
 
     Args:
-        parsed: output of `parse_records`; best settled, since it is read twice.
+        normalised: output of `normalise_records`; best settled, since it is read several times.
+        formats: as in `parse_records`.
+        are_single: whether it is known that there are no `repeated_ids`, so that nothing has to be put together.
     """
-    of_auditd = _is_any(list(AUDIT))
-    events = table_named("events")
-    single = conform(_one_a_group(mapped_events(parsed.where(~of_auditd))), events)
-    return single.unionByName(conform(auditd_events(parsed.where(of_auditd)), events))
+    given, events = formats if formats is not None else _ALL, table_named("events")
+    of_audit, of_numbered = given.intersection(AUDIT), given.difference(AUDIT)
+    parts = []
+    if of_audit:
+        audit = normalised.where(is_of_audit()) if of_numbered else normalised
+        parts.append(conform(auditd_events(audit.select(*RAW.names, *ENVELOPE), of_audit), events))
+    if of_numbered or not of_audit:
+        mapped = normalised.where(~is_of_audit()) if of_audit else normalised
+        parts.append(conform(_single(mapped) if are_single else _one_a_group(mapped), events))
+    return reduce(DataFrame.unionByName, parts)
+
+
+def is_of_audit() -> Column:
+    """Whether a row's format is one of `AUDIT`; never null."""
+    return _is_any(list(AUDIT))
+
+
+def _event_id() -> Column:
+    of_parts = F.sha2(F.concat_ws("\u0000", F.lit("parts"), "tenant", "group_key"), 256)
+    return F.when(F.col("group_key").isNotNull(), of_parts).otherwise(F.col("record_id"))
+
+
+def _single(mapped: DataFrame) -> DataFrame:
+    """Events of rows that each are the only one of theirs."""
+    columns = {
+        "ingested_at": F.col("received_at"),
+        "record_ids": F.array("record_id"),
+        "parser_version": F.lit(PARSER_VERSION),
+    }
+    return mapped.where(F.col("reason").isNull()).withColumns(columns)
 
 
 def _one_a_group(mapped: DataFrame) -> DataFrame:
     """Keep one row an event: equal records count once, numbered parts are joined in their order."""
-    keyed = mapped.withColumns(_group_columns())
+    part = F.when(F.col("group_key").isNotNull(), F.struct("part_number", "record_id", "script_text"))
+    keyed = mapped.withColumn("_part", part)
     # refused rows go along and are dropped at the end: a filter on `reason` here would be pushed below and make Spark
     # parse every record twice
     first = keyed.select(
         *[name for name in keyed.columns if name not in ("ts", "_part", "received_at")], *_first_columns()
     ).where((F.col("_number") == 1) & F.col("reason").isNull())
     return first.withColumns(_joined_columns()).withColumn("record_id", F.element_at("record_ids", 1))
-
-
-@cache
-def _group_columns() -> dict[str, Column]:
-    grouped = F.col("group_key").isNotNull()
-    of_parts = F.sha2(F.concat_ws("\u0000", F.lit("parts"), "tenant", "group_key"), 256)
-    return {
-        "event_id": F.when(grouped, of_parts).otherwise(F.col("record_id")),
-        "_part": F.when(grouped, F.struct("part_number", "record_id", "script_text")),
-    }
 
 
 @cache

@@ -65,14 +65,15 @@ def mapped_events(parsed: DataFrame) -> DataFrame:
     """Map parsed records, one row out for each row in.
 
     Args:
-        parsed: rows of ``raw`` with the envelope; of those with a ``reason`` only that column and ``record_id`` count.
+        parsed: rows of ``raw`` with the envelope; of those with a ``reason`` only these columns count.
 
     Returns:
-        Columns of ``events`` that one record alone can fill, and reason, group_key, part_number (of a numbered part).
+        The columns given, those of ``events`` that one record alone can fill, and part_number (of a numbered part).
     """
+    own = parsed.columns
     for step in (_base_columns, _kind_columns, _context_columns, _application_columns, _path_columns):
         parsed = parsed.withColumns(step())
-    return parsed.select(*_event_columns())
+    return parsed.select(*own, *_event_columns())
 
 
 # The columns of a step are the same for all rows and made once a process: each is dozens of calls into Java.
@@ -117,8 +118,6 @@ def _path_columns() -> dict[str, Column]:
 def _event_columns() -> tuple[Column | str, ...]:
     registry_key = F.concat_ws("\\", _value("registry_key"), _value("registry_tail"))
     return (
-        "tenant", "record_id", "received_at", "reason", "group_key", "endpoint", "platform", "ts", "source",
-        "provider", "channel", "event_code",
         F.coalesce(_kind("category"), F.lit("other")).alias("category"),
         F.coalesce(_kind("action"), F.concat(F.lit("event_"), F.col("event_code"))).alias("action"),
         _outcome().alias("outcome"),

@@ -26,7 +26,7 @@ from pyspark.sql import functions as F
 
 from pipelines.ingestion import raw_rows
 from pipelines.lineage import settled
-from pipelines.normalise.records import events_of, parse_records, quarantine_of
+from pipelines.normalise.records import events_of, normalise_records, quarantine_of
 from pipelines.settings import Settings
 from pipelines.sources.files import lines_of_files, list_files
 from tests.pipelines.telemetry import DEMO_DATA
@@ -285,7 +285,7 @@ def test_all_that_is_carried_becomes_the_events_that_it_is_where_it_was_written(
     settings = Settings(lake=str(tmp_path / "lake"), landing=str(landing), _env_file=None)
     lines = lines_of_files(list_files(spark, settings), settings, n_tasks=1)
     raw = settled(raw_rows(lines, batch_id="test/0", received_at=datetime.now(UTC)))
-    parsed = settled(parse_records(raw))
+    parsed = settled(normalise_records(raw))
     refused = [(row["record"], row["reason"]) for row in quarantine_of(parsed).select("record", "reason").collect()]
     assert not refused
     n_records = {

@@ -120,7 +120,7 @@ def test_the_demo_ends_with_alerts_shown_and_nothing_left_running(up):
     assert run.exit_code(within=LONG) == 0, run.output
     rows = [line for line in run.output.splitlines() if re.search(r"│ (CRITICAL|HIGH|MEDIUM) +│", line)]
     assert rows, run.output
-    assert {row.split("│")[3].strip() for row in rows} <= {"acme-retail", "globex-bank"}
+    assert {row.split("│")[5].strip() for row in rows} <= {"acme-retail", "globex-bank"}
     for what in ("API, documentation", "Dagster", "MLflow", "Superset, dashboards"):
         assert re.search(rf"│ {what} +│ http://127\.0\.0\.1:\d+\S* +│ up +│", run.output), run.output
     assert re.search(r"│ Superset, sign-in +│ admin / \S+ +│", run.output), run.output

@@ -100,7 +100,7 @@ def test_alerts_are_shown_newest_first_on_lines_that_are_not_cut(logster, write_
     write_alert(3, contributing_events=[{"event_id": "e", "weight": 1.0, "summary": summary}])
     shown = logster("alerts").stdout
     rows = [line for line in shown.splitlines() if " acme " in line]
-    assert [row.split("│")[4].strip() for row in rows] == ["web-3", "web-2", "web-1"]
+    assert [row.split("│")[6].strip() for row in rows] == ["web-3", "web-2", "web-1"]
     assert (
         summary.replace("\x1b", "\N{REPLACEMENT CHARACTER}") in rows[0]
     )  # brackets are text, and no escape gets through
@@ -108,6 +108,17 @@ def test_alerts_are_shown_newest_first_on_lines_that_are_not_cut(logster, write_
     assert [alert["endpoint"] for alert in told] == ["web-3", "web-2"]
     assert told[0]["last_seen"] == "2026-03-01T12:03:00Z"
     assert logster("alerts", "--tenant", "globex").stdout == "no alerts\n"
+
+
+def test_the_beginning_of_an_id_is_enough_where_one_alert_has_it(logster, write_alert):
+    first, second = "ab" + "0" * 62, "ac" + "0" * 62
+    write_alert(1, alert_id=first)
+    write_alert(2, alert_id=second)
+    assert logster("alerts", "ack", "ac").stdout == f"{second} is acknowledged\n"
+    assert logster("feedback", "ab0", "true_positive").returncode == 0
+    refused = logster("alerts", "ack", "a")
+    assert refused.returncode == 1
+    assert only_line(refused.stderr) == "logster: 2 alerts have an id that begins with 'a'; give more of it"
 
 
 def test_sql_sees_every_table_and_a_bad_query_is_one_line(logster, write_alert):
@@ -144,6 +155,8 @@ def test_alert_is_worked_on_as_over_the_api(logster, write_alert):
     alert_id = json.loads(logster("alerts", "--json").stdout)["alert_id"]
     done = logster("alerts", "ack", alert_id, "--note", "mine", "--assignee", "ann")
     assert (done.returncode, done.stdout) == (0, f"{alert_id} is acknowledged, ann works on it\n"), done.stderr
+    row = next(line for line in logster("alerts").stdout.splitlines() if " acme " in line).split("│")
+    assert (alert_id[:8], "acknowledged") == (row[1].strip(), row[3].strip())
     assert logster("alerts", "false-positive", alert_id).returncode == 0
     refused = logster("alerts", "ack", alert_id)
     assert refused.returncode == 1

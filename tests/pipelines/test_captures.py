@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 
 from pipelines.ingestion import raw_rows
 from pipelines.lineage import settled
-from pipelines.normalise.records import events_of, parse_records
+from pipelines.normalise.records import events_of, normalise_records
 from pipelines.settings import Settings
 from pipelines.sources.files import landing_folder, lines_of_files
 
@@ -157,7 +157,7 @@ def read(spark: SparkSession, captures, tmp_path_factory) -> dict[str, dict[str,
         files.append((landed.as_uri(), path.stat().st_size))
     lines = lines_of_files(spark.createDataFrame(files, "path string, length long"), settings, n_tasks=8)
     raw = raw_rows(lines, batch_id="test/0", received_at=datetime(2026, 1, 2, tzinfo=UTC))
-    parsed = settled(parse_records(raw).withColumn("record", F.lit("")))
+    parsed = settled(normalise_records(raw).withColumn("record", F.lit("")))
     created = events_of(parsed).where(F.col("action") == "process_created")
     rows = created.select(
         "tenant", "source", "endpoint", "process_path", "parent_path", "command_line", "user", "outcome"

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from pipelines.ingestion import raw_rows
 from pipelines.lineage import settled
-from pipelines.normalise.records import events_of, parse_records, quarantine_of
+from pipelines.normalise.records import events_of, normalise_records, quarantine_of
 from pipelines.sources.file_reader import read_records
 from pipelines.sources.files import SOURCE_LINES
 from pipelines.sources.line_reader import FileLimits
@@ -68,15 +68,18 @@ def case_records() -> Callable[[Path], list[str]]:
 
 
 @pytest.fixture(scope="session")
-def normalise(spark: SparkSession) -> Callable[[Sequence[Line]], Normalised]:
-    """Run lines through recognition, parsers and normaliser, all in one job (events, quarantine and ids together)."""
+def normalise(spark: SparkSession) -> Callable[..., Normalised]:
+    """Run lines through recognition, parsers and normaliser, all in one job (events, quarantine and ids together).
 
-    def run(lines: Sequence[Line]) -> Normalised:
+    ``formats`` are those that the plan has; all by default.
+    """
+
+    def run(lines: Sequence[Line], formats: frozenset[str] | None = None) -> Normalised:
         table = pa.Table.from_pylist([vars(line) for line in lines], schema=SOURCE_LINES)
         raw = raw_rows(spark.createDataFrame(table), batch_id="test/0", received_at=RECEIVED_AT)
-        parsed = settled(parse_records(raw))
+        parsed = settled(normalise_records(raw, formats))
         kinds = {
-            "event": events_of(parsed),
+            "event": events_of(parsed, formats),
             "quarantine": quarantine_of(parsed).select("tenant", "origin", "source", "record_id", "reason"),
             "raw": raw.select("tenant", "origin", "record_id"),
         }

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.formats.registry import formats_by_priority
+
 CASES = sorted((Path(__file__).parent / "cases").glob("*/input.*"))
 _ALWAYS_THE_SAME = ("tenant", "ingested_at", "record_id", "record_ids", "parser_version")
 
@@ -28,7 +30,15 @@ def results(normalise, make_line, case_records) -> dict[str, dict[str, Any]]:
         for case in CASES
         for number, record in enumerate(case_records(case), start=1)
     ]
-    found = normalise(lines)
+    got = _by_case(normalise(lines))
+    if os.environ.get("LOGSTER_TEST_REWRITE"):
+        for case in CASES:
+            text = json.dumps(got[case.parent.name], indent=1, ensure_ascii=False, sort_keys=False)
+            case.with_name("expected.json").write_text(text + "\n")
+    return got
+
+
+def _by_case(found) -> dict[str, dict[str, Any]]:
     got: dict[str, dict[str, Any]] = {case.parent.name: {"events": [], "quarantine": []} for case in CASES}
     for event in found.events:
         numbers = sorted(int(origin) for one in event["record_ids"] for _, origin in found.origins[one])
@@ -40,10 +50,6 @@ def results(normalise, make_line, case_records) -> dict[str, dict[str, Any]]:
         )
     for result in got.values():
         result["events"].sort(key=lambda event: event["lines"])
-    if os.environ.get("LOGSTER_TEST_REWRITE"):
-        for case in CASES:
-            text = json.dumps(got[case.parent.name], indent=1, ensure_ascii=False, sort_keys=False)
-            case.with_name("expected.json").write_text(text + "\n")
     return got
 
 
@@ -57,3 +63,21 @@ def test_every_line_is_in_one_event_or_in_quarantine(results, case_records, case
     in_events = [number for event in results[case.parent.name]["events"] for number in event["lines"]]
     refused = [row["line"] for row in results[case.parent.name]["quarantine"]]
     assert sorted([*in_events, *refused]) == list(range(1, len(case_records(case)) + 1))
+
+
+def test_a_batch_of_few_formats_is_read_as_among_all(normalise, make_line, case_records, results) -> None:
+    """A plan that has no other formats than a batch makes the same of it."""
+    lines_of: dict[frozenset[str], list[Any]] = {}
+    for case in CASES:
+        expected = json.loads(case.with_name("expected.json").read_text())
+        sources = [row["source"] for kind in ("events", "quarantine") for row in expected[kind]]
+        lines = [
+            make_line(record, tenant=case.parent.name, origin=str(number))
+            for number, record in enumerate(case_records(case), start=1)
+        ]
+        lines_of.setdefault(frozenset(sources), []).extend(lines)
+    assert len(lines_of) > len(formats_by_priority())  # each by itself, and mixed
+    for formats, lines in lines_of.items():
+        got = _by_case(normalise(lines, formats))
+        for name in {line.tenant for line in lines}:
+            assert got[name] == results[name], (name, formats)

@@ -94,8 +94,8 @@ def judge(settings: Settings, alert_id: str, verdict: FeedbackVerdict, *, commen
         QueryError: a value cannot be used, or there is no such alert, or more than one.
         LakeError: the lake cannot be read or written.
     """
+    whole_id = _whole_id(settings, alert_id)
     try:
-        whole_id = _whole_id(settings, alert_id)
         request = FeedbackRequest(alert_id=whole_id, verdict=verdict, comment=comment, actor=actor)
     except ValidationError as error:
         raise _unusable(error) from None

@@ -17,9 +17,9 @@ from pipelines.lineage import settled
 from pipelines.normalise.auditd import AUDIT
 from pipelines.normalise.process_keys import process_marks, stale_events, with_process_keys
 from pipelines.normalise.records import (
+    by_kind,
     events_of,
     formats_in,
-    is_of_audit,
     known_format,
     normalise_records,
     quarantine_of,
@@ -118,13 +118,12 @@ def distinct_events(normalised: DataFrame, formats: frozenset[str]) -> DataFrame
         normalised: settled output of `normalise_records`.
         formats: what it was called with.
     """
-    of_audit, of_numbered = formats.intersection(AUDIT), formats.difference(AUDIT)
+    audit, mapped = by_kind(normalised, formats)
+    of_numbered = formats.difference(AUDIT)
     parts = []
-    if of_audit:
-        audit = normalised.where(is_of_audit()) if of_numbered else normalised
-        parts.append(settled(events_of(audit, of_audit)))
-    if of_numbered or not of_audit:
-        mapped = normalised.where(~is_of_audit()) if of_audit else normalised
+    if audit is not None:
+        parts.append(settled(events_of(audit, formats.intersection(AUDIT))))
+    if mapped is not None:
         repeated = settled(repeated_ids(mapped))
         if not repeated.isEmpty():
             parts.append(settled(events_of(mapped.join(F.broadcast(repeated), "event_id", "left_semi"), of_numbered)))

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.arrays import single_keyed
-from pipelines.formats.registry import ENVELOPE, Format, formats_by_priority
+from pipelines.formats.registry import ENVELOPE, Format, Parse, formats_by_priority
 
 __all__ = [
     "JSON_OPTIONS", "NumberedFormat", "Pieces", "looks_like_json", "parse_numbered", "read_flat_json",
@@ -87,7 +87,7 @@ class NumberedFormat(Format):
     read: Callable[[Column], Column]
     pieces: Callable[[Column, Column], Pieces]
     has_numbers: bool = True
-    parse: Callable[[DataFrame, tuple[str, ...]], DataFrame] = field(default=parse_numbered)
+    parse: Parse = field(default=parse_numbered)
 
 
 def looks_like_json(record: Column) -> Column:

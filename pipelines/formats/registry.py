@@ -14,7 +14,10 @@ from pyspark.sql import Column, DataFrame
 
 import pipelines.formats
 
-__all__ = ["ENVELOPE", "Format", "formats_by_priority"]
+__all__ = ["ENVELOPE", "Format", "Parse", "formats_by_priority"]
+
+Parse = Callable[[DataFrame, tuple[str, ...]], DataFrame]
+"""From rows of ``raw``, and the names of the formats of this parser that are among them, to rows with the envelope."""
 
 # columns that every format's `parse` adds, with their Spark types
 ENVELOPE: dict[str, str] = {
@@ -53,7 +56,7 @@ class Format:
     platform: str
     priority: int
     recognises: Callable[[Column], Column]
-    parse: Callable[[DataFrame, tuple[str, ...]], DataFrame]
+    parse: Parse
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,6 @@ one row in ``quarantine``. What an event means stands in ``windows`` and ``audit
 ``process_keys``.
 """
 
-from collections.abc import Callable
 from functools import cache, partial, reduce
 from operator import or_
 
@@ -13,7 +12,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from pipelines.formats.envelope import parse_numbered
-from pipelines.formats.registry import ENVELOPE, formats_by_priority
+from pipelines.formats.registry import ENVELOPE, Parse, formats_by_priority
 from pipelines.lake import conform
 from pipelines.normalise.auditd import AUDIT, auditd_events
 from pipelines.normalise.windows import mapped_events
@@ -21,15 +20,8 @@ from pipelines.schemas.tables import table_named
 from pipelines.schemas.telemetry import RAW
 
 __all__ = [
-    "PARSER_VERSION",
-    "events_of",
-    "formats_in",
-    "known_format",
-    "normalise_records",
-    "parse_records",
-    "quarantine_of",
-    "recognise_records",
-    "repeated_ids",
+    "PARSER_VERSION", "by_kind", "events_of", "formats_in", "known_format", "normalise_records", "parse_records",
+    "quarantine_of", "recognise_records", "repeated_ids",
 ]  # fmt: skip
 
 PARSER_VERSION = "1"
@@ -42,8 +34,8 @@ faster does not. A training lake of another version is refused.
 """
 
 _AUTO, _UNKNOWN = "auto", "unknown"
-_ALL = frozenset([*(one.name for one in formats_by_priority()), _UNKNOWN])
-_Parse = Callable[[DataFrame, tuple[str, ...]], DataFrame]
+_KNOWN = tuple(one.name for one in formats_by_priority())
+_ALL = frozenset([*_KNOWN, _UNKNOWN])
 
 
 def recognise_records(lines: DataFrame) -> DataFrame:
@@ -57,8 +49,7 @@ def recognise_records(lines: DataFrame) -> DataFrame:
 
 def known_format() -> Column:
     """A row's ``source`` if it is a format's name, ``unknown`` otherwise: few values, whatever the rows are."""
-    names = [one.name for one in formats_by_priority()]
-    return F.when(F.col("source").isin(*names), F.col("source")).otherwise(_UNKNOWN)
+    return F.when(F.col("source").isin(*_KNOWN), F.col("source")).otherwise(_UNKNOWN)
 
 
 def formats_in(rows: DataFrame) -> frozenset[str]:
@@ -102,10 +93,10 @@ def normalise_records(raw: DataFrame, formats: frozenset[str] | None = None) -> 
     return reduce(partial(DataFrame.unionByName, allowMissingColumns=True), parts)
 
 
-def _by_parse(raw: DataFrame, formats: frozenset[str] | None) -> list[tuple[_Parse, tuple[str, ...], DataFrame]]:
+def _by_parse(raw: DataFrame, formats: frozenset[str] | None) -> list[tuple[Parse, tuple[str, ...], DataFrame]]:
     """Parsers, the formats that each takes in one pass, and the rows of these."""
     given, rows = formats if formats is not None else _ALL, raw.select(*RAW.names)
-    by_parse: dict[_Parse, list[str]] = {parse_numbered: []} if _UNKNOWN in given or not given else {}
+    by_parse: dict[Parse, list[str]] = {parse_numbered: []} if _UNKNOWN in given or not given else {}
     for one in formats_by_priority():
         if one.name in given:
             by_parse.setdefault(one.parse, []).append(one.name)
@@ -117,13 +108,12 @@ def _by_parse(raw: DataFrame, formats: frozenset[str] | None) -> list[tuple[_Par
     return [(parse, tuple(names), rows.where(apart.get(parse, rest))) for parse, names in by_parse.items()]
 
 
-def _parsed(rows: DataFrame, parse: _Parse, names: tuple[str, ...]) -> DataFrame:
-    known = [one.name for one in formats_by_priority()]
+def _parsed(rows: DataFrame, parse: Parse, names: tuple[str, ...]) -> DataFrame:
     refusal = (
         F.when(F.col("source_problem").isNotNull(), F.col("source_problem"))
         .when(F.trim(F.col("record")) == "", "empty line")
         .when(F.col("source") == _UNKNOWN, "no format recognises the record")
-        .when(~F.col("source").isin(*known), F.concat(F.lit("there is no format "), "source"))
+        .when(~F.col("source").isin(*_KNOWN), F.concat(F.lit("there is no format "), "source"))
     )
     settled = {
         "reason": F.coalesce(refusal, "reason"),
@@ -165,21 +155,30 @@ def events_of(normalised: DataFrame, formats: frozenset[str] | None = None, *, a
         formats: as in `parse_records`.
         are_single: whether it is known that there are no `repeated_ids`, so that nothing has to be put together.
     """
-    given, events = formats if formats is not None else _ALL, table_named("events")
-    of_audit, of_numbered = given.intersection(AUDIT), given.difference(AUDIT)
+    events, (audit, mapped) = table_named("events"), by_kind(normalised, formats)
     parts = []
-    if of_audit:
-        audit = normalised.where(is_of_audit()) if of_numbered else normalised
-        parts.append(conform(auditd_events(audit.select(*RAW.names, *ENVELOPE), of_audit), events))
-    if of_numbered or not of_audit:
-        mapped = normalised.where(~is_of_audit()) if of_audit else normalised
-        parts.append(conform(_single(mapped) if are_single else _one_a_group(mapped), events))
-    return reduce(DataFrame.unionByName, parts)
+    if audit is not None:
+        of_audit = (_ALL if formats is None else formats).intersection(AUDIT)
+        parts.append(auditd_events(audit.select(*RAW.names, *ENVELOPE), of_audit))
+    if mapped is not None:
+        parts.append(_single(mapped) if are_single else _one_a_group(mapped))
+    return reduce(DataFrame.unionByName, [conform(part, events) for part in parts])
 
 
-def is_of_audit() -> Column:
-    """Whether a row's format is one of `AUDIT`; never null."""
-    return _is_any(list(AUDIT))
+def by_kind(normalised: DataFrame, formats: frozenset[str] | None = None) -> tuple[DataFrame | None, DataFrame | None]:
+    """Rows of audit records, still to be put together, and rows that were mapped; None where no format is of that kind.
+
+    Args:
+        normalised: output of `normalise_records`.
+        formats: as in `parse_records`.
+    """
+    given = formats if formats is not None else _ALL
+    if given.isdisjoint(AUDIT):
+        return None, normalised
+    if given.issubset(AUDIT):
+        return normalised, None
+    is_audit = _is_any(list(AUDIT))
+    return normalised.where(is_audit), normalised.where(~is_audit)
 
 
 def _event_id() -> Column:

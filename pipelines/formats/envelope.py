@@ -7,7 +7,8 @@ What a format's fields are called is left to the format; what the fields mean to
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -105,7 +106,9 @@ def _has_more(record: Column) -> Column:
     # `}{` is rare inside one object (only within a string), so the slow test hardly ever runs
     suspicious = F.contains(record, F.lit('}{"')) | F.contains(record, F.lit('} {"'))
     as_list = F.from_json(F.concat(F.lit("["), record, F.lit("]")), f"array<{_MAP}>", JSON_OPTIONS)
-    return ~F.endswith(F.rtrim(record, F.lit(" \r\n\t\u0000")), F.lit("}")) | (suspicious & as_list.isNull())
+    # trimming counts the characters of the whole record, so only where there is something to trim
+    is_closed = F.endswith(record, F.lit("}")) | F.endswith(F.rtrim(record, F.lit(" \r\n\t\u0000")), F.lit("}"))
+    return ~is_closed | (suspicious & as_list.isNull())
 
 
 def without(entries: Column, hidden: Collection[str]) -> Column:
@@ -116,6 +119,13 @@ def without(entries: Column, hidden: Collection[str]) -> Column:
 def _told(entries: Column) -> Column:
     """The entries of a map that say something."""
     return F.map_filter(entries, lambda _, value: value.isNotNull() & ~value.isin(*_EMPTY))
+
+
+def _told_header(header: Column) -> Column:
+    """The same, but for nulls, which stay: a header is small and mostly whole, and a lambda costs more than looking."""
+    values = F.map_values(header)
+    says_nothing = reduce(or_, [F.coalesce(F.array_contains(values, empty), F.lit(False)) for empty in _EMPTY])
+    return F.when(says_nothing, _told(header)).otherwise(header)
 
 
 # The columns of a step are the same for all rows and made once a process and set of formats: each is dozens of calls
@@ -188,7 +198,7 @@ def _opened_columns() -> tuple[Column | str, ...]:
         _nonempty(piece["message"]).alias("message"),
         piece["platform"].alias("platform"),
         _told(piece["fields"]).alias("_told"),
-        _told(piece["header"]).alias("header"),
+        _told_header(piece["header"]).alias("header"),
     )
 
 

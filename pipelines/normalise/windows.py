@@ -152,7 +152,7 @@ def _layout_json() -> tuple[str, str]:
         "variant_by string",
         "from_header boolean",
         "outcome string",
-        "used array<string>",
+        "used string",
     ]
     types += [f"{name} string" for name in COLUMNS] + [f"{name}_2 string" for name in sorted(doubled)]
     entries: dict[str, dict[str, object]] = {}
@@ -176,7 +176,8 @@ def _layout(kind: Kind) -> Iterable[tuple[str, object]]:
             yield (name if number == 0 else f"{name}_2"), field
     # the subject stays beside another account that takes its place
     kept = {"user_name", "user_domain"} if "other_name" in kind.fills else set()
-    yield "used", sorted({one for name, told in kind.fills.items() if name not in kept for one in told.split("|")})
+    if used := {one for name, told in kind.fills.items() if name not in kept for one in told.split("|")}:
+        yield "used", ",".join(sorted(used))
 
 
 def _layouts() -> Column:
@@ -210,7 +211,8 @@ def _value(name: str) -> Column:
 def _guid(name: str) -> Column:
     told = F.lower(_value(name))
     # readers of .evtx write it without its braces; it must be the same process as in other shippers' records
-    text = F.when(F.rlike(told, F.lit(_BARE_GUID)), F.concat(F.lit("{"), told, F.lit("}"))).otherwise(told)
+    is_bare = (F.length(told) == 36) & F.rlike(told, F.lit(_BARE_GUID))
+    text = F.when(is_bare, F.concat(F.lit("{"), told, F.lit("}"))).otherwise(told)
     return F.when(text != _NO_GUID, text).alias(name)
 
 
@@ -220,7 +222,7 @@ def _pid(name: str) -> Column:
 
 def _number(text: Column) -> Column:
     # `conv` fails on overflow, so only what fits goes in
-    is_hex = F.rlike(text, F.lit("^0[xX][0-9a-fA-F]{1,15}$"))
+    is_hex = F.startswith(text, F.lit("0")) & F.rlike(text, F.lit("^0[xX][0-9a-fA-F]{1,15}$"))
     return F.when(is_hex, F.conv(F.substring(text, 3, 15), 16, 10).cast("bigint")).otherwise(text.try_cast("bigint"))
 
 
@@ -317,9 +319,16 @@ def _is_signed() -> Column:
 
 def _fields() -> Column:
     used, data, is_known = _kind("used"), _data(), F.col("_kind").isNotNull()
-    rest = F.map_filter(data, lambda key, _: F.coalesce(~F.array_contains(used, key), F.lit(True)))
-    header = F.map_filter(
-        "header", lambda key, _: (~is_known | (key == "record_number")) & ~F.map_contains_key(data, key)
+    # this runs for each field of each record, and Spark compiles no lambda: one pass over a text is what is cheapest there
+    rest = F.when(used.isNull(), data).otherwise(F.map_filter(data, lambda key, _: F.find_in_set(key, used) == 0))
+    header = F.when(is_known, _record_number(data)).otherwise(
+        F.map_filter("header", lambda key, value: value.isNotNull() & ~F.map_contains_key(data, key))
     )
     message = F.when((F.size(data) == 0) & _message().isNotNull(), F.create_map(F.lit("message"), _message()))
-    return F.map_concat(rest, header, F.coalesce(message, F.create_map().cast("map<string,string>")))
+    nothing = F.create_map().cast("map<string,string>")
+    return F.map_concat(rest, F.coalesce(header, nothing), F.coalesce(message, nothing))
+
+
+def _record_number(data: Column) -> Column:
+    name, number = F.lit("record_number"), F.col("header")["record_number"]
+    return F.when(number.isNotNull() & ~F.map_contains_key(data, name), F.create_map(name, number))

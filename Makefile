@@ -1,7 +1,7 @@
 # Every command that a person or CI needs; `make help` lists them. Only Python 3.11 or 3.12, git, make and a network are needed.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help env up test check fast bench lock clean
+.PHONY: help env up test check fast bench bench-ingest lock clean
 
 PYTHON ?= python3
 UV := .tools/uv/bin/uv
@@ -9,7 +9,7 @@ STAMP := .venv/.logster-env
 RUN := .venv/bin
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(UV):
 	$(PYTHON) -m venv .tools/uv
@@ -41,6 +41,9 @@ check: env  ## format, lint, types, import layers, fast tests
 
 bench: env  ## measure throughput and latency, each against a peer in the same run
 	$(RUN)/python -m benchmarks.run $(BENCH_ARGS)
+
+bench-ingest: env  ## measure the stream into raw and events alone, at growing sizes, against a peer in the same run
+	$(RUN)/python -m benchmarks.ingest $(BENCH_ARGS)
 
 lock: $(UV)  ## resolve the dependencies anew
 	$(UV) pip compile pyproject.toml --quiet --group dev --universal --python-version 3.11 --generate-hashes \

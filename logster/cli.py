@@ -167,6 +167,14 @@ def run(
 
 
 @app.command()
+def collect() -> None:
+    """Take records over HTTP (Splunk's HTTP Event Collector, newline JSON) into the landing zone; Ctrl-C ends it."""
+    from logster.collect import serve_collector
+
+    serve_collector(command_settings())
+
+
+@app.command()
 def feedback(
     alert_id: str,
     verdict: FeedbackVerdict,

@@ -115,6 +115,27 @@ class Settings(BaseSettings):
     max_compression_ratio: int = Field(1000, ge=2, description="a file that unpacks to more times its size is refused")
     api_host: str = Field("127.0.0.1", description="address that the API listens on")
     api_port: int = Field(8080, ge=1, le=65535, description="port of the API")
+    collector_host: str = Field(
+        "127.0.0.1", description="address that `logster collect` listens on (docs/collector.md)"
+    )
+    collector_port: int = Field(8088, ge=1, le=65535, description="its port")
+    collector_tokens: SecretStr | None = Field(
+        None, description="its senders: a JSON object of tokens and their tenants, or lines `token=tenant`"
+    )
+    collector_tokens_file: str | None = Field(None, description="file that holds them instead")
+    collector_certificate_file: str | None = Field(
+        None, description="PEM file with the collector's certificate chain and private key, for TLS"
+    )
+    collector_max_body_bytes: int = Field(
+        16_777_216, ge=1024, description="larger bodies are refused, counted unpacked (bytes)"
+    )
+    collector_max_requests: int = Field(64, ge=1, description="requests of one token that are answered at once at most")
+    collector_max_backlog_bytes: int = Field(
+        8_589_934_592, ge=1024, description="more that the pipeline has not taken up yet, and senders must wait (bytes)"
+    )
+    collector_commit_interval: timedelta = Field(
+        timedelta(milliseconds=200), description="a busy collector puts a file into the landing zone so often"
+    )
     dagster_port: int = Field(3000, ge=1, le=65535, description="port of Dagster's pages under `logster up`")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow's pages under `logster up`")
     superset_port: int = Field(8088, ge=1, le=65535, description="port of Superset's pages under `logster up`")
@@ -128,7 +149,7 @@ class Settings(BaseSettings):
             raise ValueError("must be longer than zero")
         return value
 
-    @field_validator("allowed_lateness", "idle_timeout")
+    @field_validator("allowed_lateness", "idle_timeout", "collector_commit_interval")
     @classmethod
     def _must_not_be_negative(cls, value: timedelta) -> timedelta:
         if value < timedelta(0):

@@ -1,5 +1,6 @@
 """The HTTP collector as a process: its socket, TLS and server; what it does is told by ``api.collector``."""
 
+import errno
 import socket
 import ssl
 from pathlib import Path
@@ -43,7 +44,8 @@ def _listening(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_CONNECTIONS_WAITING)
     except OSError as error:
+        is_taken = error.errno == errno.EADDRINUSE
+        reason = "is in use" if is_taken else f"on {host} cannot be had ({error.strerror or error})"
         raise SettingsError(
-            f"port {port} of the collector on {host} cannot be had ({error.strerror or error}): "
-            "set LOGSTER_COLLECTOR_PORT or LOGSTER_COLLECTOR_HOST"
+            f"port {port} of the collector {reason}: set LOGSTER_COLLECTOR_PORT, or LOGSTER_COLLECTOR_HOST"
         ) from None

@@ -12,7 +12,7 @@ from pipelines.errors import LogsterError
 __all__ = [
     "BLANK_EVENT", "BUSY", "CHANNEL_INVALID", "CHANNEL_MISSING", "EVENT_MISSING", "HEALTHY", "INVALID_AUTHORIZATION",
     "INVALID_DATA", "INVALID_TOKEN", "NO_DATA", "OVERLOADED", "SUCCESS", "TIMED_OUT", "TOKEN_MISSING", "TOO_LARGE",
-    "TOO_MANY_REQUESTS", "UNKNOWN_ENCODING", "Answer", "RefusedError", "respond",
+    "TOO_MANY_REQUESTS", "UNEXPECTED", "UNKNOWN_ENCODING", "Answer", "RefusedError", "respond",
 ]  # fmt: skip
 
 _RETRY_SECONDS = "1"
@@ -43,6 +43,7 @@ NO_DATA = Answer(400, 5, "No data")
 INVALID_DATA = Answer(400, 6, "Invalid data format")
 UNKNOWN_ENCODING = Answer(415, 6, "Content-Encoding must be gzip, or none")
 TIMED_OUT = Answer(408, 6, "The body did not arrive in time")
+UNEXPECTED = Answer(500, 8, "Internal server error")
 BUSY = Answer(503, 9, "Server is busy", is_passing=True)
 TOO_MANY_REQUESTS = Answer(429, 9, "Too many requests of this token at once", is_passing=True)
 CHANNEL_MISSING = Answer(400, 10, "Data channel is missing")

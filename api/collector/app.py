@@ -31,11 +31,12 @@ from api.collector.answers import (
     NO_DATA,
     OVERLOADED,
     SUCCESS,
+    UNEXPECTED,
     RefusedError,
     respond,
 )
 from api.collector.backlog import Backlog
-from api.collector.bodies import most_bytes, read_body
+from api.collector.bodies import read_body
 from api.collector.envelopes import read_envelopes, read_time
 from api.collector.landing import Commits, Landing
 from api.collector.records import Record, records_of_envelope, records_of_text
@@ -63,7 +64,7 @@ class _Collector:
         commits: takes records.
         backlog: whether more may come.
         n_records: counter by tenant.
-        n_held: bytes of bodies in memory at most.
+        n_held: bytes of bodies in memory.
         ids: of acknowledgements; never one twice, also after a restart.
     """
 
@@ -76,20 +77,27 @@ class _Collector:
     ids: Iterator[int] = field(default_factory=lambda: count(time.time_ns() // 1000))
 
     @contextlib.contextmanager
-    def holding(self, n_bytes: int) -> Iterator[None]:
-        """Have room for a body.
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """Count what is held of a body; gives the function that is told of it.
 
         Raises:
-            RefusedError: there is none, or what has landed must be read first.
+            RefusedError: what has landed must be read first; from the function: there is no room for so much.
         """
-        room = _BODIES_AT_ONCE * self.settings.collector_max_body_bytes
-        if self.backlog.is_full or self.n_held + n_bytes > room:
+        if self.backlog.is_full:
             raise RefusedError(BUSY)
-        self.n_held += n_bytes
+        held = 0
+
+        def hold(n_bytes: int) -> None:
+            nonlocal held
+            if self.n_held + n_bytes > _BODIES_AT_ONCE * self.settings.collector_max_body_bytes:
+                raise RefusedError(BUSY)
+            held += n_bytes
+            self.n_held += n_bytes
+
         try:
-            yield
+            yield hold
         finally:
-            self.n_held -= n_bytes
+            self.n_held -= held
 
     async def take(self, request: Request, read: Read) -> JSONResponse:
         """Answer one request with records.
@@ -99,9 +107,9 @@ class _Collector:
         """
         sender = self.senders.known(request.headers.get("authorization"))
         channel = _channel_of(request)
-        limit = self.settings.collector_max_body_bytes
-        with self.senders.let_in(sender), self.holding(most_bytes(request, limit)):
-            records, refused = await asyncio.to_thread(read, await read_body(request, limit))
+        with self.senders.let_in(sender), self.holding() as hold:
+            body = await read_body(request, self.settings.collector_max_body_bytes, hold)
+            records, refused = await asyncio.to_thread(read, body)
             if records:
                 await self.commits.land(sender.tenant, records)
                 self.n_records.labels(sender.tenant).inc(len(records))
@@ -144,6 +152,7 @@ def create_collector(settings: Settings) -> FastAPI:
     app.include_router(metrics.router)
     app.add_exception_handler(RefusedError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_http)
+    app.add_exception_handler(Exception, _own_up)
     return app
 
 
@@ -186,11 +195,13 @@ async def take_text(
 @_ROUTER.post("/services/collector/ack")
 async def acknowledge(request: Request, collector: _CollectorDep) -> JSONResponse:
     """Which requests are durable: all that were answered with an ``ackId``, so every id that was given out."""
-    collector.senders.known(request.headers.get("authorization"))
+    sender = collector.senders.known(request.headers.get("authorization"))
     if _channel_of(request) is None:
         raise RefusedError(CHANNEL_MISSING)
+    with collector.senders.let_in(sender), collector.holding() as hold:
+        body = await read_body(request, collector.settings.collector_max_body_bytes, hold)
     try:
-        told = json.loads(await read_body(request, collector.settings.collector_max_body_bytes))
+        told = json.loads(body)
         ids = [int(one) for one in told["acks"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise RefusedError(INVALID_DATA) from None
@@ -232,3 +243,7 @@ def _refuse(_: Request, error: Exception) -> JSONResponse:
 def _refuse_http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # registered for it
     return JSONResponse({"text": error.detail, "code": error.status_code}, error.status_code, error.headers)
+
+
+def _own_up(_: Request, error: Exception) -> JSONResponse:
+    return respond(UNEXPECTED)

@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from datetime import timedelta
 
 from fastapi import Request
@@ -9,47 +10,39 @@ from starlette.requests import ClientDisconnect
 
 from api.collector.answers import INVALID_DATA, TIMED_OUT, TOO_LARGE, UNKNOWN_ENCODING, RefusedError
 
-__all__ = ["most_bytes", "read_body"]
+__all__ = ["read_body"]
 
 _ARRIVES_WITHIN = timedelta(seconds=60)
 _GZIP = 31  # zlib's word for gzip with its header
 
 
-def most_bytes(request: Request, limit: int) -> int:
-    """How many bytes a body may come to, before it is read.
-
-    Raises:
-        RefusedError: it says itself that it is too large.
-    """
-    length = request.headers.get("content-length", "")
-    if not length.isdigit():
-        return limit
-    if int(length) > limit:
-        raise RefusedError(TOO_LARGE)
-    return limit if _encoding(request) else int(length)
-
-
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, hold: Callable[[int], None]) -> bytes:
     """Read a body, unpacked where it is gzip.
 
     Args:
         request: nothing of its body was read yet.
         limit: so many bytes at most, unpacked; what is more is never unpacked.
+        hold: is told how many bytes come to be held, as they come; may refuse.
 
     Raises:
         RefusedError: it is too large, damaged, packed otherwise, or does not arrive in time.
     """
-    encoding = _encoding(request)
-    if encoding not in ("", "gzip"):
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip"):
         raise RefusedError(UNKNOWN_ENCODING)
-    unpack = _Gunzip(limit) if encoding else None
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise RefusedError(TOO_LARGE)
+    unpack = _Gunzip() if encoding == "gzip" else None
     body = bytearray()
     try:
         async with asyncio.timeout(_ARRIVES_WITHIN.total_seconds()):
             async for chunk in request.stream():
-                body += unpack.unpacked(chunk, limit - len(body)) if unpack else chunk
-                if len(body) > limit:
+                more = unpack.unpacked(chunk, limit - len(body)) if unpack else chunk
+                if len(body) + len(more) > limit:
                     raise RefusedError(TOO_LARGE)
+                hold(len(more))
+                body += more
     except TimeoutError:
         raise RefusedError(TIMED_OUT) from None
     except (ClientDisconnect, zlib.error):
@@ -59,15 +52,10 @@ async def read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _encoding(request: Request) -> str:
-    return request.headers.get("content-encoding", "").strip().lower().removeprefix("identity")
-
-
 class _Gunzip:
     """Unpacks one gzip text, of one member or several, as it arrives."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=_GZIP)
         self.is_whole = True
 

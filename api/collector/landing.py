@@ -38,10 +38,6 @@ class _Batch(NamedTuple):
     by_folder: dict[str, bytes]
     landed: asyncio.Future[None]
 
-    @property
-    def n_bytes(self) -> int:
-        return sum(map(len, self.by_folder.values()))
-
 
 class Landing:
     """The landing zone as the collector writes it; not for object stores, which have no rename."""
@@ -129,6 +125,7 @@ class Commits:
         """
         self._landing, self._apart, self._note_files = landing, apart.total_seconds(), note_files
         self._waiting: list[_Batch] = []
+        self._n_bytes = 0
         self._came = asyncio.Event()
         self._is_much = asyncio.Event()
         self._is_stopped = False
@@ -147,7 +144,8 @@ class Commits:
         batch = _Batch(texts, asyncio.get_running_loop().create_future())
         self._waiting.append(batch)
         self._came.set()
-        if sum(one.n_bytes for one in self._waiting) > _EARLY_BYTES:
+        self._n_bytes += sum(map(len, texts.values()))
+        if self._n_bytes > _EARLY_BYTES:
             self._is_much.set()
         await batch.landed
 
@@ -169,7 +167,7 @@ class Commits:
         self._is_much.set()
 
     async def _commit(self) -> None:
-        batches, self._waiting = self._waiting, []
+        batches, self._waiting, self._n_bytes = self._waiting, [], 0
         self._came.clear()
         self._is_much.clear()
         if not batches:

@@ -93,10 +93,12 @@ def _pieces(text: str) -> Iterator[str]:
     """The records in a text, cut as those of a file are."""
     data = text.encode(errors="surrogatepass")
     cuts = RecordCuts(longest=len(data) + 1)
-    for found in (*cuts.cut(data.split(b"\n"), 0, 0), *cuts.finish()):
-        piece = found.record.decode(errors="surrogatepass").rstrip("\r")
-        if piece.strip():
-            yield piece
+    if cuts.concern(data):
+        found = (*cuts.cut(data.split(b"\n"), 0, 0), *cuts.finish())
+        pieces = [one.record.decode(errors="surrogatepass") for one in found]
+    else:
+        pieces = text.split("\n")
+    return (piece.rstrip("\r") for piece in pieces if piece.strip())
 
 
 def _read(text: str, host: str | None, time: datetime | None) -> Record | None:

@@ -117,7 +117,7 @@ def test_a_port_that_is_taken_is_one_line(settings: Settings) -> None:
         )  # fmt: skip
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
-    assert f"port {port} of the collector on 127.0.0.1 cannot be had (Address already in use)" in ended.stderr
+    assert f"port {port} of the collector is in use: set LOGSTER_COLLECTOR_PORT" in ended.stderr
 
 
 def test_a_certificate_that_is_not_there_is_one_line(settings: Settings) -> None:

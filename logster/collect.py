@@ -2,8 +2,6 @@
 
 import errno
 import socket
-import ssl
-from pathlib import Path
 
 import uvicorn
 
@@ -31,9 +29,9 @@ def serve_collector(settings: Settings) -> None:
     )  # fmt: skip
     try:
         config.load()
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         raise SettingsError(
-            f"LOGSTER_COLLECTOR_CERTIFICATE_FILE {Path(certificate or '')} cannot be used: {error.strerror or error}"
+            f"LOGSTER_COLLECTOR_CERTIFICATE_FILE {certificate} cannot be used: {error.strerror or error}"
         ) from None
     with _listening(settings.collector_host, settings.collector_port) as listening:
         uvicorn.Server(config).run([listening])

@@ -82,7 +82,7 @@ EVENTS = st.one_of(
 ).filter(lambda event: not isinstance(event, str) or event.strip())  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(st.lists(EVENTS, min_size=1, max_size=8), st.booleans())
 def test_a_file_of_them_is_read_as_exactly_these_records(events, is_text):
     if is_text:

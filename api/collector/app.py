@@ -133,6 +133,9 @@ def create_collector(settings: Settings) -> FastAPI:
     waiting = Gauge("logster_collector_backlog_bytes", "Landed, not taken up by the pipeline.", registry=registry)
     waiting.set_function(lambda: backlog.n_bytes)
     commits = Commits(landing, apart=settings.collector_commit_interval, note_files=backlog.add)
+    collector = _Collector(settings, senders, commits, backlog, n_records)
+    held = Gauge("logster_collector_held_bytes", "Of bodies that are being answered.", registry=registry)
+    held.set_function(lambda: collector.n_held)
 
     @contextlib.asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -145,7 +148,7 @@ def create_collector(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Logster's collector", version=version("logster"), lifespan=running, docs_url=None, redoc_url=None
     )
-    app.state.collector = _Collector(settings, senders, commits, backlog, n_records)
+    app.state.collector = collector
     app.state.metrics = registry
     app.add_middleware(RequestMetrics, registry=registry)
     app.include_router(_ROUTER)

@@ -43,11 +43,11 @@ class Backlog:
         return self.n_bytes > self._most or not self._has_room
 
     def add(self, files: Iterable[Path]) -> None:
-        """Note files that have landed; one that is gone again does not wait."""
+        """Note files that have landed; one that is gone again, or may not be looked at, does not wait."""
         for file in files:
             try:
                 told = file.stat()
-            except FileNotFoundError:
+            except OSError:
                 continue
             self._waiting.append((told.st_mtime_ns // 1_000_000, told.st_size))
             self.n_bytes += told.st_size

@@ -54,7 +54,7 @@ class Landing:
             )
         self.root = Path(settings.landing_path)
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            self._make(self.root)
             self._clear()
             probe = self.root / f".{FILE_PREFIX}{uuid.uuid4().hex}.part"
             probe.touch()
@@ -178,8 +178,8 @@ class Commits:
                 texts.setdefault(folder, []).append(text)
         try:
             files = await asyncio.to_thread(self._landing.write, texts)
-        except OSError as error:
-            _LOG.error("records not taken", landing=str(self._landing.root), reason=error.strerror or str(error))
+        except Exception as error:  # whatever it is: who waits must be answered, and the next commit tried
+            _LOG.error("records not taken", landing=str(self._landing.root), reason=f"{type(error).__name__}: {error}")
             for waiter in _waiters(batches):
                 waiter.set_exception(RefusedError(BUSY))
         else:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from pydantic import SecretStr
 
 from logster.children import Children
 from pipelines.errors import LogsterError
@@ -79,7 +80,9 @@ def log_folder(settings: Settings) -> Path:
 def environment_of(settings: Settings) -> dict[str, str]:
     """The settings as variables, so that a child has the same ones, whatever they were made from."""
     values = settings.model_dump(mode="json", exclude_none=True)
-    return {variable_of(name): str(value) for name, value in values.items()}
+    # dumped, a secret is a row of stars
+    secrets = {name: value.get_secret_value() for name, value in settings if isinstance(value, SecretStr)}
+    return {variable_of(name): str(value) for name, value in {**values, **secrets}.items()}
 
 
 def api_service(settings: Settings) -> Service:

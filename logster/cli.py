@@ -131,7 +131,7 @@ def run(
         bool, typer.Option(help="forget what was read: files from the start, Kafka from LOGSTER_KAFKA_STARTING_OFFSETS")
     ] = False,
 ) -> None:
-    """Run the pipeline: landing zone and Kafka topics to events, windows, scores and alerts."""
+    """Run the pipeline: landing zone, Kafka topics and Delta tables to events, windows, scores and alerts."""
     settings = command_settings()
     from logster.background import in_background
     from logster.runtime import opened_lake, stream_listeners
@@ -277,7 +277,7 @@ def up(
 
 @app.command()
 def doctor() -> None:
-    """Check Java, JARs, ports, lake, Kafka, registry, Superset, memory and disk, and say what to do."""
+    """Check Java, JARs, ports, lake, Kafka, mapping files, registry, Superset, memory and disk, and say what to do."""
     from logster.doctor import examine
 
     if not examine(command_settings()):

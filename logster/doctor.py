@@ -26,6 +26,7 @@ from pipelines.lake_reader import delta_table
 from pipelines.schemas.tables import TABLES
 from pipelines.settings import Settings
 from pipelines.sources.kafka_client import ask_brokers
+from pipelines.sources.mapping import load_mapping
 
 __all__ = ["CHECKS", "Finding", "examine"]
 
@@ -157,6 +158,14 @@ def _check_kafka(settings: Settings) -> Finding:
     return Finding(f"cluster {brokers.cluster_id} answers; {len(brokers.topics)} topics to read: {shown}")
 
 
+def _check_mappings(settings: Settings) -> Finding:
+    mappings = [load_mapping(file) for file in settings.delta_mapping_files]
+    if not mappings:
+        return Finding("no Delta tables to read (LOGSTER_DELTA_SOURCES is not set)")
+    shown = ", ".join(f"{mapping.name} of {mapping.table}" for mapping in mappings)
+    return Finding(f"{shown}: whether they fit is told at start, by Spark")
+
+
 def _check_registry(settings: Settings) -> Finding:
     from models.registry import Registry, shipped_weights  # takes seconds
     from models.weights import load_model
@@ -232,6 +241,7 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "ports": _check_ports,
     "lake": _check_lake,
     "Kafka": _check_kafka,
+    "mappings": _check_mappings,
     "registry": _check_registry,
     "Superset": _check_superset,
     "memory": _check_memory,

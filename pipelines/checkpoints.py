@@ -97,8 +97,8 @@ class Checkpoints:
             raise CheckpointError(f"checkpoint {self.folder(source)} is lost: restore it, {_AGAIN}")
         elif belongs_to and known.get("belongs_to", belongs_to) != belongs_to:
             raise CheckpointError(
-                f"checkpoint {self.folder(source)} has offsets of the {source} cluster {known['belongs_to']}, and this "
-                f"is {belongs_to}: set the servers of that one, {_AGAIN}"
+                f"checkpoint {self.folder(source)} has offsets of {known['belongs_to']}, and what {source} reads now "
+                f"is {belongs_to}: point it to that one, {_AGAIN}"
             )
         stream_id = str(known["stream_id"])
         begun, written = _newest(self._root / source / "offsets"), self._newest_batch(stream_id)

@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     kafka_properties: SecretStr | None = Field(
         None, description="other properties of Kafka's Java client: a JSON object, or `key=value` lines; they win"
     )
+    delta_sources: str | None = Field(
+        None, description="Delta tables to read as streams: their mapping files, `a.toml,b.toml,…` (docs/delta.md)"
+    )
     window_width: timedelta = Field(3 * _MINUTE, description="width of a window; a multiple of the slide")
     window_slide: timedelta = Field(_MINUTE, description="distance between window starts; also a pane's width")
     allowed_lateness: timedelta = Field(
@@ -163,6 +166,11 @@ class Settings(BaseSettings):
         if width % value:
             raise ValueError(f"must divide window_width ({width}) without rest")
         return value
+
+    @property
+    def delta_mapping_files(self) -> tuple[Path, ...]:
+        """Mapping files of the Delta tables to read, in the order given."""
+        return tuple(Path(part.strip()) for part in (self.delta_sources or "").split(",") if part.strip())
 
     @property
     def lake_path(self) -> str:

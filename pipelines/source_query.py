@@ -25,6 +25,8 @@ _AWAY = (
     "java.util.concurrent.TimeoutException",
 )
 _GONE = "org.apache.kafka.common.errors.UnknownTopicOrPartitionException"
+_SCHEMA_CHANGED = "[DELTA_SCHEMA_CHANGED"
+_ROWS_CHANGED = ("[DELTA_SOURCE_TABLE_IGNORE_CHANGES]", "[DELTA_SOURCE_IGNORE_DELETE]")
 _LOST = "org.apache.spark.sql.kafka010.KafkaIllegalStateException"
 
 
@@ -137,6 +139,16 @@ class SourceQuery:
             wrapped = SourceError(
                 "records that were not read yet are gone from Kafka (its retention, or a deleted topic): "
                 f"{lost.message.split('Reason:', 1)[-1].strip()}; LOGSTER_KAFKA_ON_DATA_LOSS=continue goes on after them"
+            )
+        elif any(cause.message.startswith(_SCHEMA_CHANGED) for cause in causes):
+            wrapped = SourceError(
+                f"the table of {self.source.name} has other columns than when its stream began: see that its mapping still "
+                "says what is meant, and start again, which takes the new columns"
+            )
+        elif any(cause.message.startswith(_ROWS_CHANGED) for cause in causes):
+            wrapped = SourceError(
+                f"rows of the table of {self.source.name} were deleted or updated, and only what is appended is read: "
+                "on_change = 'skip' in its mapping file passes over such commits"
             )
         elif causes:
             wrapped = LogsterError(f"the stream stopped: {self.source.name}: {causes[-1].text}")

@@ -44,6 +44,7 @@ class Pieces:
         message: the rendered text.
         fields: what the provider told, not yet cleaned.
         header: what else the record says of itself.
+        platform: where each record says its own; by default the format's.
     """
 
     problem: Column
@@ -55,9 +56,10 @@ class Pieces:
     message: Column
     fields: Column
     header: Column
+    platform: Column | None = None
 
 
-_PIECES = tuple(one.name for one in fields(Pieces))
+_PIECES = tuple(one.name for one in fields(Pieces) if one.name != "platform")
 
 
 def parse_numbered(rows: DataFrame, names: tuple[str, ...]) -> DataFrame:
@@ -180,7 +182,8 @@ def _piece_type(name: str) -> str:
 
 def _as_struct(pieces: Pieces, platform: str) -> Column:
     told = [getattr(pieces, name).cast(_piece_type(name)).alias(name) for name in _PIECES]
-    return F.struct(*told, F.lit(platform).alias("platform"))
+    own = F.lit(platform) if pieces.platform is None else pieces.platform
+    return F.struct(*told, own.alias("platform"))
 
 
 @cache

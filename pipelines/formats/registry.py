@@ -41,7 +41,7 @@ class Format:
 
     Attributes:
         name: value of ``source``.
-        platform: what its records come from, ``windows`` or ``linux``.
+        platform: what its records come from, ``windows`` or ``linux``; does not count where each record says its own.
         priority: the lower is asked first; the first that recognises a record takes it.
         recognises: from the record's text to a boolean that is never null; must hold for damaged records of the
             format too where they can still be told, so that these are quarantined under its name. Runs on every

@@ -13,8 +13,10 @@ from pyspark.sql import functions as F
 
 from pipelines.formats.envelope import parse_numbered
 from pipelines.formats.registry import ENVELOPE, Parse, formats_by_priority
+from pipelines.formats.table_row import TABLE_ROW
 from pipelines.lake import conform
 from pipelines.normalise.auditd import AUDIT, auditd_events
+from pipelines.normalise.table_rows import table_row_events
 from pipelines.normalise.windows import mapped_events
 from pipelines.schemas.tables import table_named
 from pipelines.schemas.telemetry import RAW
@@ -88,7 +90,8 @@ def normalise_records(raw: DataFrame, formats: frozenset[str] | None = None) -> 
         part = _parsed(rows, parse, names)
         of_audit = [name for name in names if name in AUDIT]
         if not names or len(of_audit) < len(names):
-            part = mapped_events(part).withColumns({"event_id": _event_id(), **_used_up(of_audit)})
+            mapped = table_row_events(part) if TABLE_ROW in names else mapped_events(part)
+            part = mapped.withColumns({"event_id": _event_id(), **_used_up(of_audit)})
         parts.append(part)
     return reduce(partial(DataFrame.unionByName, allowMissingColumns=True), parts)
 

@@ -7,7 +7,7 @@ import pytest
 from deltalake import write_deltalake
 
 from logster.doctor import CHECKS, examine
-from pipelines.errors import SourceError
+from pipelines.errors import SettingsError, SourceError
 from pipelines.settings import Settings
 
 
@@ -40,6 +40,15 @@ def test_superset_is_no_problem_before_its_environment_is_made(tmp_path):
 
 def test_kafka_is_no_problem_where_it_is_not_used(tmp_path):
     assert finding_of("Kafka", tmp_path).remedy is None
+
+
+def test_mapping_files_are_read_and_a_wrong_one_is_named(tmp_path):
+    assert finding_of("mappings", tmp_path).remedy is None
+    file = tmp_path / "agent.toml"
+    file.write_text('table = "/lake/agent"\nmapping = "ecs"')
+    assert "agent of /lake/agent" in finding_of("mappings", tmp_path, delta_sources=str(file)).what
+    with pytest.raises(SettingsError, match=r"agent2.toml \(LOGSTER_DELTA_SOURCES\)"):
+        finding_of("mappings", tmp_path, delta_sources=f"{file},{tmp_path / 'agent2.toml'}")
 
 
 @pytest.mark.slow

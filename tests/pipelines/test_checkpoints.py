@@ -57,7 +57,7 @@ def test_what_does_not_belong_together_is_refused(settings, root):
     first.identity("kafka", "cluster-a")
     with pytest.raises(CheckpointError, match="another lake"):
         opened(settings, lake_id="other")
-    with pytest.raises(CheckpointError, match="kafka cluster cluster-a, and this is cluster-b"):
+    with pytest.raises(CheckpointError, match="has offsets of cluster-a, and what kafka reads now is cluster-b"):
         opened(settings).identity("kafka", "cluster-b")
     offsets(root, "delta")
     with pytest.raises(CheckpointError, match="delta is not of"):

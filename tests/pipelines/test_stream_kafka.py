@@ -1,12 +1,9 @@
 """The driver with a real broker: what is in the topics arrives once and is accounted for, and what goes wrong is one line."""
 
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +15,14 @@ from pipelines.lake import Lake
 from pipelines.ledger import read_ledger
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest_file
-from pipelines.stream import StreamDriver
 from tests.kafka_broker import PASSWORD, USER, KafkaBroker, Sent
+from tests.pipelines.reading import origins, read_all, running, wait_for
 from tests.pipelines.tables import comparable, rows
 from tests.pipelines.telemetry import audit_lines, windows_lines
 
 pytestmark = pytest.mark.slow
 
 LakeOf = Callable[..., Lake]
-
-
-def score_nothing(graphs: Any, now: datetime) -> Any:
-    raise AssertionError("no round of detection is wanted here")
 
 
 @pytest.fixture
@@ -41,49 +34,6 @@ def lake_of(spark: SparkSession, kafka: KafkaBroker, tmp_path: Path) -> LakeOf:
         return Lake(spark, Settings(lake=str(tmp_path / name), _env_file=None, **told))
 
     return make
-
-
-def read_all(lake: Lake, **arguments: Any) -> None:
-    """Everything that has arrived into the tables, without windows."""
-    driver = StreamDriver(lake, score_nothing, **arguments)
-    driver._detect = lambda **_: None  # type: ignore[method-assign,assignment,return-value]
-    driver.run_once()
-
-
-@contextmanager
-def running(lake: Lake):
-    """The driver in a thread; what it raises comes out here."""
-    driver, stop = StreamDriver(lake, score_nothing), threading.Event()
-    driver._detect = lambda **_: None  # type: ignore[method-assign,assignment,return-value]
-    failed: list[Exception] = []
-
-    def work() -> None:
-        try:
-            driver.run(stop)
-        except Exception as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield driver, failed
-    finally:
-        stop.set()
-        thread.join(120)
-    assert not thread.is_alive()
-    if failed:
-        raise failed[0]
-
-
-def wait_for(what: Callable[[], object], *, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def origins(lake: Lake) -> list[str]:
-    return sorted(row["origin"] for row in rows(lake.settings, "raw"))
 
 
 def test_files_and_topics_give_equal_events_and_each_record_is_accounted_for(kafka, lake_of, tmp_path):

@@ -111,7 +111,7 @@ def _read(text: str, host: str | None, time: datetime | None) -> Record | None:
             is_named = audit[1] or not (host and _NODE.fullmatch(host))
             return Record(text if is_named else f"node={host} {text}")
         if _SYSLOG.match(text):
-            return None if "<Event" in text and "</Event>" not in text else Record(text)
+            return Record(text) if ("<Event" in text) == ("</Event>" in text) else None
         if text.startswith("{"):
             return _of_json(text, host, time)
     if _EVENT.match(text):
@@ -151,6 +151,7 @@ def _of_object(text: str, told: dict[str, Any], host: str | None, time: datetime
 
 def _as_it_is(text: str, host: str | None) -> Record:
     """A record of no known form: itself, or in an envelope where it could run into others."""
-    is_harmless = not ("\n" in text or _NOT_PLAIN.search(text) or "<Event" in text or "LogName=" in text)
+    could_run_into = any(mark in text for mark in ("\n", "<Event", "</Event", "LogName="))
+    is_harmless = not (could_run_into or _NOT_PLAIN.search(text))
     envelope = {"host": host, "event": text} if host else {"event": text}
     return Record(text if is_harmless else json.dumps(envelope))

@@ -59,7 +59,8 @@ def test_known_forms_are_taken_out_of_their_envelope(event, more, expected):
     "event",
     [
         "hello", 1, [], {}, "a\nb", f"{AUDIT}\nmore", XML[:30], TEXT.replace("EventCode", "X"), "LogName=x",
-        TEXT + "#012", f"{AUDIT}\x00", f"{SYSLOG}\ud800", f"<14>{SYSLOG} <Event >", '{"a": torn', "\ufeff" + SYSLOG, "<Events>",
+        TEXT + "#012", f"{AUDIT}\x00", f"{SYSLOG}\ud800", f"<14>{SYSLOG} <Event >",
+        "</Event></Event>", f"<14>{SYSLOG} </Event></Event>", '{"a": torn', "\ufeff" + SYSLOG, "<Events>",
     ],
 )  # fmt: skip
 def test_what_fits_no_form_stays_in_its_envelope(event):

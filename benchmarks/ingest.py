@@ -179,7 +179,7 @@ def _peak() -> int | None:
 def _table(runs: Iterable[dict[str, Any]], cores: int) -> Table:
     table = Table(title=f"{cores} cores used", title_justify="left")
     for name in ("", "MB", "batches", "MB/core s", "MB/CPU s", "DuckDB ÷", "stored", "files", "peak GiB"):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+        table.add_column(name, justify="left" if not name else "right")
     for run in runs:
         per_processor, peak = run["megabytes_per_processor_second"], run["peak_memory"]
         table.add_row(

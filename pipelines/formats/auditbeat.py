@@ -7,7 +7,7 @@ modules have no ``auditd`` and are not of this format.
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.arrays import single_keyed
+from pipelines.arrays import unpacked
 from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, looks_like_json
 
 __all__ = ["FORMAT"]
@@ -93,7 +93,7 @@ def _main(json: Column, is_call: Column) -> Column:
     }
     pairs = [part for name, value in own.items() for part in (F.lit(name), value)]
     taken = (*own, "syscall", "socket", "argc")
-    told = F.coalesce(single_keyed(log["data"]), F.expr("CAST(map() AS MAP<STRING, STRING>)"))
+    told = F.coalesce(unpacked(log["data"]), F.expr("CAST(map() AS MAP<STRING, STRING>)"))
     return F.map_concat(F.create_map(*pairs), F.map_filter(told, lambda key, _: ~key.isin(*taken)))
 
 

@@ -9,7 +9,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.arrays import single_keyed
+from pipelines.arrays import unpacked
 from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, parse_numbered
 from pipelines.schemas.telemetry import EVENT_CATEGORIES, PLATFORMS
 
@@ -43,7 +43,7 @@ def _pieces(record: Column, json: Column) -> Pieces:
         channel=told["channel"],
         message=F.lit(None),
         fields=told,
-        header=single_keyed(json["fields"]),
+        header=unpacked(json["fields"]),
         platform=told["platform"],
     )
 

@@ -8,7 +8,7 @@ from functools import cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.arrays import computed_once, single_keyed
+from pipelines.arrays import computed_once, unpacked
 
 __all__ = ["WHOLE", "whole_audit"]
 
@@ -76,7 +76,7 @@ def _pairs(text: Column, *, decoded: bool = True) -> Column:
         flat = F.map_filter(pairs, lambda _, value: value.isNotNull() & ~value.isin(*_UNSET))
         return F.transform_values(flat, lambda _, value: _plain(value) if decoded else value)
 
-    return computed_once(single_keyed(F.from_json(one, _PAIRS)), told)
+    return computed_once(unpacked(F.from_json(one, _PAIRS)), told)
 
 
 def _call(text: Column) -> Column:

@@ -13,7 +13,7 @@ from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces
 __all__ = ["FORMAT"]
 
 _BEGIN = r'^\{\s{0,16}"Event"\s?:\s?\{'
-_MAP, _TEXTS = "map<string,string>", "array<string>"
+_MAP, _TEXTS = "map<string,string>", "`#text` array<string>"
 _SCHEMA = (
     "Event struct<System: struct<Provider: struct<`#attributes`: struct<Name: string>>, EventID: string, Level: string, "
     "Keywords: string, TimeCreated: struct<`#attributes`: struct<SystemTime: string>>, EventRecordID: string, "
@@ -64,7 +64,7 @@ def _text(element: Column) -> Column:
 def _data(entries: Column) -> Column:
     """Named data as they are; those without a name, which are one member, as ``param1`` and so on, as in XML."""
     text = _text(entries["Data"])
-    texts = F.when(F.startswith(text, F.lit("[")), F.from_json(text, _TEXTS)).otherwise(F.array(text))
+    texts = F.coalesce(F.from_json(entries["Data"], _TEXTS)["#text"], F.array(text))
     numbered = F.transform(
         texts,
         lambda one, at: F.struct(F.concat(F.lit("param"), (at + 1).cast("string")).alias("key"), one.alias("value")),

@@ -25,6 +25,7 @@ _SYSTEM = (
     "SystemProcessId", "SystemThreadId", "SystemUserId", "UserName", "EventData", "EventData_dynamic", "RawEventData",
     "ParameterXml", "RenderedDescription", "EventCategory", "Account", "AccountType", "",
 )  # fmt: skip
+_SECURITY_NUMBERS = (4608, 6423)
 _SECURITY = "Microsoft-Windows-Security-Auditing"
 
 
@@ -47,8 +48,12 @@ def _pieces(record: Column, json: Column) -> Pieces:
         F.lit("logger_thread"), json["SystemThreadId"],
         F.lit("account_sid"), json["SystemUserId"],
     )  # fmt: skip
-    # exports of a query may leave columns out; only SecurityEvent has its subject as columns
-    is_security = (json["Type"] == "SecurityEvent") | json["SubjectUserSid"].isNotNull()
+    # exports of a query may leave columns out; only SecurityEvent has its subject as columns, and numbers from 4608 on
+    is_security = (
+        (json["Type"] == "SecurityEvent")
+        | json["SubjectUserSid"].isNotNull()
+        | json["EventID"].try_cast("int").between(*_SECURITY_NUMBERS)
+    )
     return Pieces(
         problem=F.when(json.isNull(), "not a JSON object").when(
             has_foreign_entity(json["EventData"]) & _is_markup(json["EventData"]), "entity that XML does not define"

@@ -1,4 +1,4 @@
-"""Reading one landed file of whatever kind, told by its first bytes: a Windows event log, text, or a tar archive of such."""
+"""Reading one landed file of whatever kind, told by its first bytes: event log, table as CSV, other text, archive of such."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -7,6 +7,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.sources.csv_reader import is_query_result, rows_of_csv
 from pipelines.sources.evtx_reader import EVTX_MAGIC, read_evtx
 from pipelines.sources.line_reader import LINES, FileLimits, FileProblem, lines_of, problem_of, unpacked_within
 from pipelines.sources.tar_reader import files_of_tar, is_tar
@@ -32,12 +33,13 @@ def read_records(stream: BinaryIO, *, limits: FileLimits) -> Iterator[pa.RecordB
 
 def _read(first: bytes, rest: Iterator[bytes], limits: FileLimits) -> Iterator[pa.RecordBatch]:
     whole = chain((first,), rest)
+    yield from _read_archive(whole, limits) if is_tar(first) else _read_one(first, whole, limits)
+
+
+def _read_one(first: bytes, whole: Iterator[bytes], limits: FileLimits) -> Iterator[pa.RecordBatch]:
     if first.startswith(EVTX_MAGIC):
-        yield from read_evtx(whole, limits)
-    elif is_tar(first):
-        yield from _read_archive(whole, limits)
-    else:
-        yield from lines_of(whole, limits)
+        return read_evtx(whole, limits)
+    return rows_of_csv(whole, limits) if is_query_result(first) else lines_of(whole, limits)
 
 
 def _read_archive(chunks: Iterator[bytes], limits: FileLimits) -> Iterator[pa.RecordBatch]:
@@ -46,9 +48,7 @@ def _read_archive(chunks: Iterator[bytes], limits: FileLimits) -> Iterator[pa.Re
         for file in files_of_tar(chunks):
             pieces = file.chunks()
             first = next(pieces, b"")
-            whole = chain((first,), pieces)
-            batches = read_evtx(whole, limits) if first.startswith(EVTX_MAGIC) else lines_of(whole, limits)
-            for batch in batches:
+            for batch in _read_one(first, chain((first,), pieces), limits):
                 yield batch.set_column(0, LINES.field("offset"), pc.add(batch.column("offset"), file.offset))
     except FileProblem as stop:
         yield problem_of(str(stop))

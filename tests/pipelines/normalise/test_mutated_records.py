@@ -54,10 +54,11 @@ def _whole_records(case_records: Callable[[Path], list[str]]) -> dict[str, list[
 def _line(number: int, whole: dict[str, list[str]]) -> dict[str, Any]:
     rng = random.Random(number)
     name = _FORMATS[number % len(_FORMATS)]
+    # by content, or by the parser of a format that was asked for, whatever the record has become
+    source = rng.choice(("auto", "auto", name))
     return {
-        "tenant": f"t{rng.randrange(_N_TENANTS)}",
-        # by content, or by the parser of a format that was asked for, whatever the record has become
-        "source": rng.choice(("auto", "auto", name)),
+        "tenant": f"{source}-{rng.randrange(_N_TENANTS)}",  # a record's id says nothing of the format asked for
+        "source": source,
         "origin": f"{name}#{number}",
         "endpoint_hint": rng.choice((None, "Hint", "")),
         "clock_offset_seconds": rng.choice(_OFFSETS),

@@ -8,6 +8,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipelines.arrays import unpacked
+from pipelines.formats.audit_types import NO_RECORDS, RECORD_TYPE
 from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, looks_like_json
 
 __all__ = ["FORMAT"]
@@ -54,7 +55,10 @@ def _pieces(record: Column, json: Column) -> Pieces:
     return Pieces(
         problem=F.when(log.isNull(), "not a JSON object of this format")
         .when(log["sequence"].isNull(), "no number of the audit event")
-        .when(kind.isNull() | kind.isin(*_ADDED), "no readable audit record type"),
+        .when(
+            kind.isNull() | kind.isin(*_ADDED, *NO_RECORDS) | ~F.rlike(kind, F.lit(RECORD_TYPE)),
+            "no readable audit record type",
+        ),
         time=json["@timestamp"],
         code=kind,
         endpoint=F.coalesce(json["host"]["hostname"], json["host"]["name"], json["agent"]["hostname"]),

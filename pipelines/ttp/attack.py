@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 __all__ = ["RELEASE_FILE", "Technique", "attack_release", "tactics_of", "technique_named", "techniques"]
 
@@ -56,6 +57,6 @@ def tactics_of(technique_ids: Iterable[str]) -> tuple[str, ...]:
 
 
 @cache
-def _release() -> dict[str, object]:
-    found: dict[str, object] = json.loads(RELEASE_FILE.read_text(encoding="utf-8"))
+def _release() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(RELEASE_FILE.read_text(encoding="utf-8"))
     return found

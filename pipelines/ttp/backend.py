@@ -8,6 +8,8 @@ of null is not, so what is negated is made false where it is null. Nothing else 
 as good as false.
 """
 
+# ruff: noqa: D102, ANN401 - methods that pySigma calls: their names say what each converts, their types are its own
+
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,7 +31,6 @@ from sigma.processing.conditions import LogsourceCondition
 from sigma.processing.pipeline import ProcessingItem, ProcessingPipeline
 from sigma.processing.transformations import FieldMappingTransformation
 from sigma.types import (
-    SigmaCasedString,
     SigmaCIDRExpression,
     SigmaCompareExpression,
     SigmaFieldReference,
@@ -97,7 +98,7 @@ def field_mapping() -> ProcessingPipeline:
     """The one mapping of Sigma's fields onto ``events``, for every log source and both dialects."""
     items = [
         ProcessingItem(
-            FieldMappingTransformation(dict(columns_of(one))),
+            FieldMappingTransformation({name: sql for name, sql in columns_of(one).items()}),
             rule_conditions=[LogsourceCondition(category=one.category, product=one.product, service=one.service)],
             identifier=one.name,
         )
@@ -147,24 +148,24 @@ class EventsBackend(TextQueryBackend):
         return f"NOT coalesce({self.convert_condition(cond.args[0], state)}, false)"
 
     def convert_condition_as_in_expression(self, cond: ConditionOR | ConditionAND, state: ConversionState) -> Any:
-        values = [one.value for one in cond.args]
-        name = cond.args[0].field
-        plain = all(type(one) in (SigmaString, SigmaNumber) and str(one) for one in values) and not _is_list(name)
-        if not plain or isinstance(cond, ConditionAND):
-            convert = self.convert_condition_or if isinstance(cond, ConditionOR) else self.convert_condition_and
-            return convert(cond, state)
+        if isinstance(cond, ConditionAND):
+            return self.convert_condition_and(cond, state)
+        tests: list[Any] = list(cond.args)
+        name, values = tests[0].field, [test.value for test in tests]
+        if _is_list(name) or not all(type(one) in (SigmaString, SigmaNumber) and str(one) for one in values):
+            return self.convert_condition_or(cond, state)
         listed = ", ".join(self._dialect.quote(_plain_text(one)) for one in values)
         return f"{self._lower(name)} IN ({listed})"
 
     def convert_condition_field_eq_val_str(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> str:
-        return self._matched(cond.field, cond.value, is_cased=False)
+        return self._matched(cond.field, _value(cond), is_cased=False)
 
     def convert_condition_field_eq_val_str_case_sensitive(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> str:
-        return self._matched(cond.field, cond.value, is_cased=True)
+        return self._matched(cond.field, _value(cond), is_cased=True)
 
     def convert_condition_field_eq_val_num(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
@@ -179,13 +180,15 @@ class EventsBackend(TextQueryBackend):
     def convert_condition_field_eq_val_re(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> str:
-        return f"{self._dialect.matches}({self._as_is(cond.field)}, {self._pattern(cond.value)})"
+        return f"{self._dialect.matches}({self._as_is(cond.field)}, {self._pattern(_value(cond))})"
 
     def convert_condition_field_eq_val_cidr(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> Any:
-        value: SigmaCIDRExpression = cond.value
-        patterns = [ConditionFieldEqualsValueExpression(cond.field, SigmaString(one)) for one in value.expand()]
+        value: SigmaCIDRExpression = _value(cond)
+        patterns: list[Any] = [
+            ConditionFieldEqualsValueExpression(cond.field, SigmaString(one)) for one in value.expand()
+        ]
         return self.convert_condition_or(ConditionOR(patterns), state) if len(patterns) > 1 else self.convert_condition(
             patterns[0], state
         )  # fmt: skip
@@ -193,13 +196,13 @@ class EventsBackend(TextQueryBackend):
     def convert_condition_field_compare_op_val(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> str:
-        value: SigmaCompareExpression = cond.value
+        value: SigmaCompareExpression = _value(cond)
         return f"try_cast({self._as_is(cond.field)} AS DOUBLE) {_OPERATORS[value.op.name]} {value.number}"
 
     def convert_condition_field_eq_field(
         self, cond: ConditionFieldEqualsValueExpression, state: ConversionState
     ) -> str:
-        value: SigmaFieldReference = cond.value
+        value: SigmaFieldReference = _value(cond)
         ours, theirs = self._lower(cond.field), self._lower(value.field)
         if value.starts_with and value.ends_with:
             return f"contains({ours}, {theirs})"
@@ -221,7 +224,7 @@ class EventsBackend(TextQueryBackend):
         return f"{self._lower(cond.field)} IS NULL"
 
     def convert_condition_val_str(self, cond: ConditionValueExpression, state: ConversionState) -> str:
-        return self._tested(self._inputs.name_of(f"lower({self._everything})"), _anywhere(cond.value), is_cased=False)
+        return self._tested(self._inputs.name_of(f"lower({self._everything})"), _anywhere(_value(cond)), is_cased=False)
 
     def convert_condition_val_num(self, cond: ConditionValueExpression, state: ConversionState) -> str:
         return self._tested(
@@ -229,7 +232,7 @@ class EventsBackend(TextQueryBackend):
         )
 
     def convert_condition_val_re(self, cond: ConditionValueExpression, state: ConversionState) -> str:
-        return f"{self._dialect.matches}({self._inputs.name_of(self._everything)}, {self._pattern(cond.value)})"
+        return f"{self._dialect.matches}({self._inputs.name_of(self._everything)}, {self._pattern(_value(cond))})"
 
     @property
     def _everything(self) -> str:
@@ -284,6 +287,11 @@ class EventsBackend(TextQueryBackend):
         like = f"{column} LIKE {self._dialect.quote(pattern)} ESCAPE '!'"
         # most texts lack the longest part, and looking for that is far cheaper than a pattern
         return f"(contains({column}, {self._dialect.quote(max(texts, key=len))}) AND {like})" if texts else like
+
+
+def _value(cond: ConditionFieldEqualsValueExpression | ConditionValueExpression) -> Any:
+    """The value of a test; which kind it is, pySigma has looked at before it called."""
+    return cond.value
 
 
 _OPERATORS = {"LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "NEQ": "<>"}

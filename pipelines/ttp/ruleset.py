@@ -164,8 +164,8 @@ def _rules_of(path: Path, backend: EventsBackend) -> Iterator[Rule | RefusedRule
     ) as error:
         yield RefusedRule(path, path.stem, f"cannot be read: {_one_line(error, path)}")
         return
-    for error in parsed.errors if not parsed.rules else ():
-        yield RefusedRule(path, path.stem, _one_line(error, path))
+    for problem in parsed.errors if not parsed.rules else ():
+        yield RefusedRule(path, path.stem, _one_line(problem, path))
     for rule in parsed.rules:
         yield _compiled(rule, path, backend)
 

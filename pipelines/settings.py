@@ -243,7 +243,10 @@ def settings_table() -> str:
 
 def _as_written(value: Any) -> str:  # noqa: ANN401 - a default may be of any type
     """A default as it would be written in the environment; a time span in ISO 8601."""
-    return "" if value is None else f"`{TypeAdapter(type(value)).dump_python(value, mode='json')}`"
+    if value is None:
+        return ""
+    written = TypeAdapter(type(value)).dump_python(value, mode="json")
+    return f"`{str(written).lower() if isinstance(written, bool) else written}`"
 
 
 if __name__ == "__main__":

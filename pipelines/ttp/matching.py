@@ -44,15 +44,8 @@ def _tested(rules: RuleSet, numbers: Iterable[int]) -> list[str]:
 
 
 def _inputs(rules: RuleSet) -> list[str]:
-    guards: dict[str, list[str]] = {name: [] for name in rules.inputs}
+    guards: dict[str, list[str]] = {}
     for source, numbers in rules.by_source().items():
-        # names are told apart by what follows: _in1 is also the beginning of _in12
-        conditions = " ".join(rules.rules[number].condition for number in numbers) + " "
-        for name in rules.inputs:
-            if any(f"{name}{end}" in conditions for end in " ,)"):
-                guards[name].append(source.guard)
-    return [
-        f"CASE WHEN {' OR '.join(f'({guard})' for guard in guards[name])} THEN {sql} END AS {name}"
-        for name, sql in rules.inputs.items()
-        if guards[name]
-    ]
+        for name in rules.inputs_of(numbers):
+            guards.setdefault(name, []).append(f"({source.guard})")
+    return [f"CASE WHEN {' OR '.join(of)} THEN {rules.inputs[name]} END AS {name}" for name, of in guards.items()]

@@ -4,6 +4,7 @@ Our own starter rules stand in ``rules`` beside this module, and must all compil
 rule of a folder that somebody names is their affair: it is left out and listed, and the others go on.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -31,6 +32,7 @@ STARTER_RULES = Path(__file__).with_name("rules")
 LEVELS = ("critical", "high", "medium", "low", "informational")
 """Sigma's levels, gravest first; a rule without one is the last's."""
 
+_INPUT = re.compile(r"\b_in\d+\b")
 _LOG = structlog.get_logger("logster.ttp")
 _MAX_CONDITION = 200_000  # characters of SQL; a rule with more would take Spark longer to compile than to run
 
@@ -91,6 +93,11 @@ class RuleSet:
         for number, rule in enumerate(self.rules):
             found.setdefault(rule.source, []).append(number)
         return found
+
+    def inputs_of(self, numbers: Iterable[int]) -> dict[str, str]:
+        """Those inputs that the rules at these positions use."""
+        used = {name for number in numbers for name in _INPUT.findall(self.rules[number].condition)}
+        return {name: sql for name, sql in self.inputs.items() if name in used}
 
 
 def load_rules(folders: Sequence[Path] = (), *, with_starter: bool = True, dialect: Dialect = SPARK) -> RuleSet:

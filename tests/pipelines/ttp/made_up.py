@@ -47,14 +47,17 @@ def example(rule: Rule, told: Mapping[str, Any], event_id: str) -> dict[str, Any
     return event(event_id, **{"platform": rule.source.product, **_kind(rule.source), **told})
 
 
-def events_of(spark: SparkSession, rows: Iterable[Mapping[str, Any]]) -> DataFrame:
+def rows_of(made: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as Arrow takes them: without other columns, maps as pairs."""
+    names = table_named("events").schema.names
+    rows = [{name: value for name, value in row.items() if name in names} for row in made]
+    return [{**row, "fields": list(row["fields"].items())} if row.get("fields") else row for row in rows]
+
+
+def events_of(spark: SparkSession, made: Iterable[Mapping[str, Any]]) -> DataFrame:
     """Rows as a frame of ``events``."""
     table = table_named("events")
-    listed = [{name: value for name, value in row.items() if name in table.schema.names} for row in rows]
-    for row in listed:
-        if isinstance(row.get("fields"), dict):
-            row["fields"] = list(row["fields"].items())
-    return conform(spark.createDataFrame(pa.Table.from_pylist(listed, table.schema)), table)
+    return conform(spark.createDataFrame(pa.Table.from_pylist(rows_of(made), table.schema)), table)
 
 
 def _kind(source: LogSource) -> dict[str, str]:

@@ -1,0 +1,63 @@
+"""Events a second on one core through the rules: as many as there are, and copies of them up to some 1,200.
+
+Copies look for other words, so that nothing is shared between them but what events are looked at for. The events are
+those of a lake, all at once in memory, so that reading them is not measured.
+"""
+
+import time
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.lake import Lake
+from pipelines.lineage import settled
+from pipelines.session import start_session
+from pipelines.settings import Settings
+from pipelines.ttp.matching import match_rules
+from pipelines.ttp.ruleset import Rule, RuleSet, load_rules
+
+__all__ = ["main"]
+
+
+def main(
+    lake: Annotated[str, typer.Option(help="lake whose events are matched")] = "./lake",
+    copies: Annotated[list[int] | None, typer.Option(help="how many times as many rules")] = None,
+    tries: Annotated[int, typer.Option(min=2, help="runs; the first warms up, the best of the others counts")] = 4,
+) -> None:
+    """Measure matching alone."""
+    settings = Settings(lake=lake, spark_master="local[1]")
+    spark = start_session(settings, app_name="logster-bench-rules", overrides={"spark.sql.shuffle.partitions": "1"})
+    events = settled(Lake(spark, settings).read("events").coalesce(1))
+    n_events, rules = events.count(), load_rules()
+    table = Table(title=f"{n_events:,} events, one core")
+    for heading in ("rules", "first run (s)", "best (s)", "events/s", "matches"):
+        table.add_column(heading, justify="right")
+    for times in copies or [1, 9]:
+        many, seconds, n_matches = _times(rules, times), [], 0
+        for _ in range(tries):
+            began = time.perf_counter()
+            n_matches = match_rules(events, many).count()
+            seconds.append(time.perf_counter() - began)
+        best = min(seconds[1:])
+        table.add_row(
+            f"{len(many.rules):,}", f"{seconds[0]:.1f}", f"{best:.2f}", f"{n_events / best:,.0f}", f"{n_matches:,}"
+        )
+    Console().print(table)
+
+
+def _times(rules: RuleSet, times: int) -> RuleSet:
+    copied = [_other(rule, number) if number else rule for number in range(times) for rule in rules.rules]
+    return replace(rules, rules=tuple(copied))
+
+
+def _other(rule: Rule, number: int) -> Rule:
+    """The same rule with other words to look for."""
+    condition = rule.condition.replace("', '", f"x{number}', '").replace("')", f"x{number}')")
+    return replace(rule, rule_id=f"{rule.rule_id}-{number}", condition=condition)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -4,6 +4,7 @@ Copies look for other words, so that nothing is shared between them but what eve
 those of a lake, all at once in memory, so that reading them is not measured.
 """
 
+import re
 import time
 from dataclasses import replace
 from typing import Annotated
@@ -20,6 +21,8 @@ from pipelines.ttp.matching import match_rules
 from pipelines.ttp.ruleset import Rule, RuleSet, load_rules
 
 __all__ = ["main"]
+
+_LAST_TEXT = re.compile(r"(, '(?:[^'\\]|\\.)+)'\)")  # what a function looks for
 
 
 def main(
@@ -55,7 +58,7 @@ def _times(rules: RuleSet, times: int) -> RuleSet:
 
 def _other(rule: Rule, number: int) -> Rule:
     """The same rule with other words to look for."""
-    condition = rule.condition.replace("', '", f"x{number}', '").replace("')", f"x{number}')")
+    condition = _LAST_TEXT.sub(rf"\1x{number}')", rule.condition)
     return replace(rule, rule_id=f"{rule.rule_id}-{number}", condition=condition)
 
 

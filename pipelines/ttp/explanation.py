@@ -10,6 +10,7 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.lineage import settled
 from pipelines.ttp.attack import technique_named
 from pipelines.ttp.matching import match_rules
 from pipelines.ttp.ruleset import LEVELS, Rule, RuleSet
@@ -49,7 +50,7 @@ def explain_alerts(
     starts = [F.unix_micros("window_start") + step for step in range(0, micros(width), micros(slide))]
     panes = windows.select("alert_id", *_PANE[:3], F.explode(F.array(*starts)).alias("_start")).distinct()
     panes = panes.withColumn("pane_start", F.timestamp_micros("_start")).drop("_start")
-    theirs = with_pane_start(events, slide).join(F.broadcast(panes), _PANE)
+    theirs = settled(with_pane_start(events, slide).join(F.broadcast(panes), _PANE))
     matched = match_rules(theirs, rules).select("alert_id", "rule", "event_id", "ts", _seen().alias("seen"))
     by_rule = matched.groupBy("alert_id", "rule").agg(
         F.min(F.struct("ts", "event_id", "seen")).alias("first"), F.countDistinct("event_id").alias("n")

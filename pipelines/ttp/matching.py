@@ -1,37 +1,64 @@
-"""Which rules each event meets: all rules in two projections, however many they are.
+"""Which rules each event meets: some hundred rules in two projections, not a pass a rule.
 
-The first computes what any rule looks at, once, and only for events that some rule which looks at it is about. The
-second has a branch a log source, so that an event meets only the rules of its own.
+The first computes what any of them looks at, once, and only for events that some rule which looks at it is about. The
+second has a branch a log source, so that an event meets only the rules of its own. More rules than `MAX_RULES` are cut
+into several such pairs: Spark runs out of memory while it compiles a thousand rules as one expression (2 GB of heap).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.ttp.logsources import LogSource
 from pipelines.ttp.ruleset import RuleSet
 
-__all__ = ["match_rules"]
+__all__ = ["MAX_RULES", "match_rules"]
+
+MAX_RULES = 200
+"""Rules in one projection at most."""
+
+_Group = Mapping[LogSource, Sequence[int]]
 
 
 def match_rules(events: DataFrame, rules: RuleSet) -> DataFrame:
     """Find the rules that events meet.
 
     Args:
-        events: rows of ``EVENTS``, or more columns.
+        events: rows of ``EVENTS``, or more columns; read once for each `MAX_RULES` rules, so settle what is dear to make.
         rules: compiled for Spark.
 
     Returns:
         One row an event and rule: the columns given, and ``rule``, the rule's position in ``rules.rules``.
     """
-    own = events.columns
     if not rules.rules:
         return events.withColumn("rule", F.lit(0)).where("false")
+    return reduce(DataFrame.unionByName, [_matched(events, rules, group) for group in _groups(rules)])
+
+
+def _groups(rules: RuleSet) -> list[_Group]:
+    """The rules by log source, in groups of `MAX_RULES` at most."""
+    groups: list[dict[LogSource, list[int]]] = [{}]
+    room = MAX_RULES
+    for source, numbers in rules.by_source().items():
+        rest = numbers
+        while rest:
+            if not room:
+                groups.append({})
+                room = MAX_RULES
+            groups[-1][source] = rest[:room]
+            room, rest = room - len(groups[-1][source]), rest[room:]
+    return list(groups)
+
+
+def _matched(events: DataFrame, rules: RuleSet, group: _Group) -> DataFrame:
+    own = events.columns
     branches = [
         f"CASE WHEN {source.guard} THEN concat_ws(',', {', '.join(_tested(rules, numbers))}) END"
-        for source, numbers in rules.by_source().items()
+        for source, numbers in group.items()
     ]
-    looked_at = events.selectExpr("*", *_inputs(rules))
+    looked_at = events.selectExpr("*", *_inputs(rules, group))
     matched = looked_at.selectExpr(*own, f"concat_ws(',', {', '.join(branches)}) AS _matched")
     each = matched.select(*own, F.explode(F.split("_matched", ",")).alias("_rule"))
     # not before: the filter would be pushed below, and every rule be looked at twice
@@ -43,9 +70,9 @@ def _tested(rules: RuleSet, numbers: Iterable[int]) -> list[str]:
     return [f"IF({rules.rules[number].condition}, '{number}', NULL)" for number in numbers]
 
 
-def _inputs(rules: RuleSet) -> list[str]:
+def _inputs(rules: RuleSet, group: _Group) -> list[str]:
     guards: dict[str, list[str]] = {}
-    for source, numbers in rules.by_source().items():
+    for source, numbers in group.items():
         for name in rules.inputs_of(numbers):
             guards.setdefault(name, []).append(f"({source.guard})")
     return [f"CASE WHEN {' OR '.join(of)} THEN {rules.inputs[name]} END AS {name}" for name, of in guards.items()]

@@ -30,13 +30,22 @@ def test_each_rule_has_examples_and_names_techniques_of_the_release(rules: RuleS
 
 @pytest.mark.slow
 def test_each_rule_matches_its_example_and_not_its_near_miss(spark: SparkSession, rules: RuleSet) -> None:
+    own = {(name, kind) for name, kind, matched in _found(spark, rules) if name == matched}
+    assert own == {(rule.path.stem, "match") for rule in rules.rules}
+
+
+@pytest.mark.slow
+def test_more_rules_than_one_projection_holds_match_the_same(spark: SparkSession, rules: RuleSet, monkeypatch) -> None:
+    expected = _found(spark, rules)
+    monkeypatch.setattr("pipelines.ttp.matching.MAX_RULES", 60)
+    assert _found(spark, rules) == expected
+
+
+def _found(spark: SparkSession, rules: RuleSet) -> set[tuple[str, str, str]]:
+    """Whose example, which of the two, and the rule that it matched."""
     made = [
         example(rule, told, f"{rule.path.stem}/{kind}")
         for rule in rules.rules for kind, told in EXAMPLES[rule.path.stem].items()
     ]  # fmt: skip
-    found = {
-        (row["event_id"].split("/")[0], row["event_id"].split("/")[1], rules.rules[row["rule"]].path.stem)
-        for row in match_rules(events_of(spark, made), rules).select("event_id", "rule").collect()
-    }
-    own = {(name, kind) for name, kind, matched in found if name == matched}
-    assert own == {(rule.path.stem, "match") for rule in rules.rules}
+    matched = match_rules(events_of(spark, made), rules).select("event_id", "rule").collect()
+    return {(*row["event_id"].split("/"), rules.rules[row["rule"]].path.stem) for row in matched}

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from pipelines.lineage import settled
 from pipelines.ttp.attack import technique_named
-from pipelines.ttp.matching import match_rules
+from pipelines.ttp.matching import match_rules, sources_in
 from pipelines.ttp.ruleset import LEVELS, Rule, RuleSet
 from pipelines.windows.times import micros, with_pane_start
 
@@ -51,7 +51,9 @@ def explain_alerts(
     panes = windows.select("alert_id", *_PANE[:3], F.explode(F.array(*starts)).alias("_start")).distinct()
     panes = panes.withColumn("pane_start", F.timestamp_micros("_start")).drop("_start")
     theirs = settled(with_pane_start(events, slide).join(F.broadcast(panes), _PANE))
-    matched = match_rules(theirs, rules).select("alert_id", "rule", "event_id", "ts", _seen().alias("seen"))
+    matched = match_rules(theirs, rules, sources_in(theirs, rules)).select(
+        "alert_id", "rule", "event_id", "ts", _seen().alias("seen")
+    )
     by_rule = matched.groupBy("alert_id", "rule").agg(
         F.min(F.struct("ts", "event_id", "seen")).alias("first"), F.countDistinct("event_id").alias("n")
     )

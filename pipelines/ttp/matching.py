@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pipelines.ttp.logsources import LogSource
 from pipelines.ttp.ruleset import RuleSet
 
-__all__ = ["MAX_RULES", "match_rules"]
+__all__ = ["MAX_RULES", "match_rules", "sources_in"]
 
 MAX_RULES = 200
 """Rules in one projection at most."""
@@ -22,27 +22,37 @@ MAX_RULES = 200
 _Group = Mapping[LogSource, Sequence[int]]
 
 
-def match_rules(events: DataFrame, rules: RuleSet) -> DataFrame:
+def sources_in(events: DataFrame, rules: RuleSet) -> frozenset[LogSource]:
+    """The log sources of rules that events are of; a pass over few columns."""
+    sources = list(rules.by_source())
+    if not sources:
+        return frozenset()
+    found = events.agg(*[F.expr(f"coalesce(bool_or({one.guard}), false)") for one in sources]).collect()[0]
+    return frozenset(one for one, is_there in zip(sources, found, strict=True) if is_there)
+
+
+def match_rules(events: DataFrame, rules: RuleSet, sources: frozenset[LogSource] | None = None) -> DataFrame:
     """Find the rules that events meet.
 
     Args:
         events: rows of ``EVENTS``, or more columns; read once for each `MAX_RULES` rules, so settle what is dear to make.
         rules: compiled for Spark.
+        sources: `sources_in` the events, or more; of rules of others the plan has nothing, and to plan the rules is most
+            of what a few events cost. All by default.
 
     Returns:
         One row an event and rule: the columns given, and ``rule``, the rule's position in ``rules.rules``.
     """
-    if not rules.rules:
-        return events.withColumn("rule", F.lit(0)).where("false")
-    return reduce(DataFrame.unionByName, [_matched(events, rules, group) for group in _groups(rules)])
+    parts = [_matched(events, rules, group) for group in _groups(rules, sources)]
+    return reduce(DataFrame.unionByName, parts) if parts else events.withColumn("rule", F.lit(0)).where("false")
 
 
-def _groups(rules: RuleSet) -> list[_Group]:
+def _groups(rules: RuleSet, sources: frozenset[LogSource] | None) -> list[_Group]:
     """The rules by log source, in groups of `MAX_RULES` at most."""
-    groups: list[dict[LogSource, list[int]]] = [{}]
-    room = MAX_RULES
+    groups: list[dict[LogSource, list[int]]] = []
+    room = 0
     for source, numbers in rules.by_source().items():
-        rest = numbers
+        rest = numbers if sources is None or source in sources else []
         while rest:
             if not room:
                 groups.append({})

@@ -1,4 +1,4 @@
-"""Expressions over arrays whose cost grows with the array's length alone: a record may hold tens of thousands of pairs.
+"""Expressions over arrays and maps whose cost grows with their length alone: a record may hold thousands of pairs.
 
 Spark computes an expression inside a lambda anew for each element, and several of its array functions look through the
 whole array for each; what is here sorts once and compares neighbours.
@@ -10,7 +10,7 @@ from typing import Literal
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-__all__ = ["computed_once", "distinct_neighbours", "map_of", "runs", "single_keyed"]
+__all__ = ["computed_once", "distinct_neighbours", "map_of", "runs", "unpacked"]
 
 
 def computed_once(column: Column, use: Callable[[Column], Column]) -> Column:
@@ -26,28 +26,32 @@ def map_of(pairs: Column, *, keep: Literal["first", "last"]) -> Column:
         pairs: array of struct<key: string, value: string>; used often, so a column of the frame or what was computed once.
         keep: which of equal keys counts.
     """
-    return F.map_from_entries(F.when(_has_doubles(pairs["key"]), _with_single_keys(pairs, keep)).otherwise(pairs))
+    if keep == "last":
+        return F.map_from_entries(pairs)  # by the session's `mapKeyDedupPolicy`
+    return F.map_from_entries(F.when(_has_doubles(pairs["key"]), _with_first_keys(pairs)).otherwise(pairs))
 
 
-def single_keyed(entries: Column) -> Column:
-    """A map without second occurrences of a key; the JSON reader keeps them, and then writers and readers fail."""
-    first_only = F.map_from_entries(_with_single_keys(F.map_entries(entries), "first"))
-    return F.when(~_has_doubles(F.map_keys(entries)), entries).otherwise(first_only)
+def unpacked(entries: Column) -> Column:
+    """The same map, of equal keys the last, as lambdas are best given it.
+
+    The JSON reader keeps a key that stands twice, and then writers and readers of the map fail. And where a lambda takes
+    entries from a map as it lies in a row, Spark 4.2 makes a configuration object for each (docs/decisions/0005); putting
+    the map together anew costs less than that.
+    """
+    return F.map_concat(entries, F.create_map().cast("map<string,string>"))
 
 
 def _has_doubles(keys: Column) -> Column:
     return F.size(F.array_distinct(keys)) < F.size(keys)
 
 
-def _with_single_keys(pairs: Column, keep: Literal["first", "last"]) -> Column:
-    """The pairs without all but one of those with equal keys, in their order.
+def _with_first_keys(pairs: Column) -> Column:
+    """The pairs without all but the first of those with equal keys, in their order.
 
     It sorts twice; where no key stands twice they are better left alone.
     """
-    sign = 1 if keep == "first" else -1  # the one that counts sorts first
     numbered = F.transform(
-        pairs,
-        lambda pair, at: F.struct(pair["key"].alias("key"), (at * sign).alias("at"), pair["value"].alias("value")),
+        pairs, lambda pair, at: F.struct(pair["key"].alias("key"), at.alias("at"), pair["value"].alias("value"))
     )
     kept = computed_once(
         F.sort_array(numbered),
@@ -56,7 +60,7 @@ def _with_single_keys(pairs: Column, keep: Literal["first", "last"]) -> Column:
     in_place = F.sort_array(
         F.transform(
             kept,
-            lambda one: F.struct((one["at"] * sign).alias("at"), one["key"].alias("key"), one["value"].alias("value")),
+            lambda one: F.struct(one["at"].alias("at"), one["key"].alias("key"), one["value"].alias("value")),
         )
     )
     return F.transform(in_place, lambda one: F.struct(one["key"].alias("key"), one["value"].alias("value")))

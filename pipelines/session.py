@@ -35,6 +35,8 @@ _SESSION_CONF = {
     # what is known of columns, carried from plan to plan through settled frames, makes a union of them fail ("key not
     # found" in UnionBase.rewriteConstraints, Spark 4.2), and planning slow; all that it adds here is tests for null
     "spark.sql.constraintPropagation.enabled": "false",
+    # a key that stands twice in a record must not fail the batch: the last counts
+    "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
     "spark.sql.parquet.compression.codec": "zstd",
@@ -48,6 +50,9 @@ _SESSION_CONF = {
     "spark.ui.showConsoleProgress": "false",
     "spark.ui.enabled": "false",
 }
+
+# the pass over a batch's records is one generated method of more than 8,000 bytes, which Java by default never compiles
+_JAVA_OPTIONS = "-XX:-DontCompileHugeMethods"
 
 
 def start_session(
@@ -71,6 +76,8 @@ def start_session(
             "spark.driver.memory": settings.spark_driver_memory,
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
+            "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
             # no table is ever put there, but Spark makes the folder, by default where it was started
             "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / f"logster-warehouse-{os.getuid()}"),
             **jar_conf(),

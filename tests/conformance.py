@@ -18,10 +18,13 @@ __all__ = ["PAGE", "SHIPPERS", "conformance_page"]
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 SHIPPERS = {
-    "winlogbeat": "Winlogbeat 7 and 8",
+    "winlogbeat": "Winlogbeat 7, 8 and 9",
     "winlogbeat6": "Winlogbeat 6",
     "nxlog": "NXLog",
     "winevent": "flattened event JSON",
+    "evtx_json": "`.evtx` files as JSON, as `evtx_dump` writes them",
+    "log_analytics": "Microsoft Sentinel's `SecurityEvent`, `WindowsEvent` and `Event`, exported as JSON",
+    "device_tables": "Defender's `Device…Events` and VM insights' `VMConnection`, exported as JSON",
     "windows_xml": "Windows Event Forwarding, `renderXml` of Splunk's forwarder, `.evtx` files",
     "splunk_text": "Splunk's forwarder on Windows, classic rendering",
     "auditd": "auditd's log, by itself or carried by rsyslog, syslog-ng, Splunk's forwarder, journald, the kernel's log",

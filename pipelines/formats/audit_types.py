@@ -3,7 +3,12 @@
 From ``include/uapi/linux/audit.h`` and libaudit's ``msg_typetab.h``; what is not here is ``UNKNOWN[number]``, as auditd writes it.
 """
 
-__all__ = ["AUDIT_TYPES"]
+__all__ = ["AUDIT_TYPES", "NO_RECORDS", "RECORD_TYPE"]
+
+RECORD_TYPE = r"^[A-Z][A-Z0-9_\[\]]*$"
+"""Form of a record type's name."""
+NO_RECORDS = ("PEER", "PARENT_INFO", "PID", "PPID")
+"""What stands beside the records of an event that comes whole, under names of that form."""
 
 _TYPES = """
 1005 USER 1006 LOGIN 1100 USER_AUTH 1101 USER_ACCT 1102 USER_MGMT 1103 CRED_ACQ 1104 CRED_DISP 1105 USER_START 1106

@@ -7,7 +7,8 @@ modules have no ``auditd`` and are not of this format.
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.arrays import single_keyed
+from pipelines.arrays import unpacked
+from pipelines.formats.audit_types import NO_RECORDS, RECORD_TYPE
 from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, looks_like_json
 
 __all__ = ["FORMAT"]
@@ -54,7 +55,10 @@ def _pieces(record: Column, json: Column) -> Pieces:
     return Pieces(
         problem=F.when(log.isNull(), "not a JSON object of this format")
         .when(log["sequence"].isNull(), "no number of the audit event")
-        .when(kind.isNull() | kind.isin(*_ADDED), "no readable audit record type"),
+        .when(
+            kind.isNull() | kind.isin(*_ADDED, *NO_RECORDS) | ~F.rlike(kind, F.lit(RECORD_TYPE)),
+            "no readable audit record type",
+        ),
         time=json["@timestamp"],
         code=kind,
         endpoint=F.coalesce(json["host"]["hostname"], json["host"]["name"], json["agent"]["hostname"]),
@@ -93,7 +97,7 @@ def _main(json: Column, is_call: Column) -> Column:
     }
     pairs = [part for name, value in own.items() for part in (F.lit(name), value)]
     taken = (*own, "syscall", "socket", "argc")
-    told = F.coalesce(single_keyed(log["data"]), F.expr("CAST(map() AS MAP<STRING, STRING>)"))
+    told = F.coalesce(unpacked(log["data"]), F.expr("CAST(map() AS MAP<STRING, STRING>)"))
     return F.map_concat(F.create_map(*pairs), F.map_filter(told, lambda key, _: ~key.isin(*taken)))
 
 

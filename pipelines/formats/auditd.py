@@ -22,6 +22,7 @@ __all__ = ["FORMAT"]
 
 _STAMP = "msg=audit("
 _STAMP_FORM = r"^\d{1,11}\.\d{3}:\d{1,20}$"
+_ALL = 1 << 30  # characters: to the end of any text
 _LAST_SECOND = 7_258_118_400  # 2200-01-01: times are believed below
 _ENRICHED = "\u001d"
 # value in double quotes, in braces (SADDR), or up to the next space; a name that is not followed by = is not tried again
@@ -204,7 +205,12 @@ def _told(pairs: Column) -> Column:
     """The pairs as an array of key and value, quotes off and hex text decoded; unset values are left out."""
     is_execve = F.col("_type") == "EXECVE"
 
-    def decoded(key: Column, value: Column) -> Column:
+    def cut(pair: Column) -> Column:
+        key = F.substring_index(pair, "=", 1)
+        return F.struct(key.alias("key"), F.substring(pair, F.length(key) + F.lit(2), F.lit(_ALL)).alias("value"))
+
+    def decoded(pair: Column) -> Column:
+        key, value = pair["key"], pair["value"]
         may_be_hex = key.isin(*_ENCODABLE) | (is_execve & F.rlike(key, F.lit(r"^a\d+(\[\d+\])?$")))
         is_hex = F.rlike(value, F.lit("^([0-9A-F]{2})+$"))
         text = F.translate(F.make_valid_utf8(F.unhex(value).cast("string")), "\u0000\u0001", "  ")
@@ -213,12 +219,9 @@ def _told(pairs: Column) -> Column:
         )
         return F.struct(key.alias("key"), plain.alias("value"))
 
-    def split(pair: Column) -> Column:
-        return decoded(
-            F.substring_index(pair, "=", 1), F.substring(pair, F.instr(pair, "=") + F.lit(1), F.length(pair))
-        )
-
-    return F.filter(F.transform(pairs, split), lambda pair: ~pair["value"].isin(*_UNSET) | is_execve)
+    # cut first: a lambda computes what it uses twice, twice
+    read = F.transform(F.transform(pairs, cut), decoded)
+    return F.filter(read, lambda pair: ~pair["value"].isin(*_UNSET) | is_execve)
 
 
 FORMAT = Format(name="auditd", platform="linux", priority=60, recognises=_recognises, parse=_parse)

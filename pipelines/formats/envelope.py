@@ -13,7 +13,7 @@ from operator import or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.arrays import single_keyed
+from pipelines.arrays import unpacked
 from pipelines.formats.registry import ENVELOPE, Format, Parse, formats_by_priority
 
 __all__ = [
@@ -120,7 +120,7 @@ def without(entries: Column, hidden: Collection[str]) -> Column:
 
 def _told(entries: Column) -> Column:
     """The entries of a map that say something."""
-    return F.map_filter(entries, lambda _, value: value.isNotNull() & ~value.isin(*_EMPTY))
+    return F.map_filter(unpacked(entries), lambda _, value: value.isNotNull() & ~value.isin(*_EMPTY))
 
 
 def _told_header(header: Column) -> Column:
@@ -213,7 +213,7 @@ def _checked_columns() -> tuple[Column | str, ...]:
         F.coalesce("_endpoint", _lower_name(F.col("endpoint_hint")), F.lit("unknown")).alias("endpoint"),
         _corrected("_ts").alias("ts"),
         F.coalesce("_provider", "channel", F.lit("unknown")).alias("provider"),
-        single_keyed(F.col("_told")).alias("data"),
+        F.col("_told").alias("data"),
     )  # fmt: skip
 
 

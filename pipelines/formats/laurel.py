@@ -6,6 +6,7 @@ Here only time and endpoint are told; the records' text goes to ``pipelines.norm
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from pipelines.formats.audit_types import NO_RECORDS, RECORD_TYPE
 from pipelines.formats.envelope import NumberedFormat, Pieces, looks_like_json, read_flat_json, without
 
 __all__ = ["FORMAT"]
@@ -25,7 +26,9 @@ def _pieces(record: Column, json: Column) -> Pieces:
     )
     micros = F.try_add(seconds.try_cast("bigint") * 1_000_000, millis.try_cast("bigint") * 1_000)
     return Pieces(
-        problem=F.when(json.isNull(), "not a JSON object"),
+        problem=F.when(json.isNull(), "not a JSON object").when(
+            ~F.exists(F.map_entries(json), _is_record), "no audit record in the event"
+        ),
         time=F.timestamp_micros(micros).cast("string"),
         code=F.when(json["SYSCALL"].isNotNull(), "SYSCALL").otherwise("EVENT"),
         endpoint=json["NODE"],
@@ -35,6 +38,11 @@ def _pieces(record: Column, json: Column) -> Pieces:
         fields=without(json, ("ID", "NODE")),
         header=F.create_map(F.lit("stamp"), stamp),
     )
+
+
+def _is_record(member: Column) -> Column:
+    name, value = member["key"], F.coalesce(member["value"], F.lit(""))
+    return F.rlike(name, F.lit(RECORD_TYPE)) & ~name.isin("ID", "NODE", *NO_RECORDS) & ~value.isin("", "-")
 
 
 FORMAT = NumberedFormat(

@@ -7,7 +7,7 @@ the program; its code is the name of what the message says, ``message`` where th
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from pipelines.arrays import computed_once, single_keyed
+from pipelines.arrays import computed_once, unpacked
 from pipelines.formats.envelope import NumberedFormat, Pieces, looks_like_json
 from pipelines.formats.syslog_envelope import has_json_envelope, has_text_envelope, unwrapped
 from pipelines.formats.syslog_programs import parts_of
@@ -53,8 +53,8 @@ def _pieces(record: Column, read: Column) -> Pieces:
     # what JSON says beside the message must not stand for what the message says
     more = computed_once(
         taken,
-        lambda names: single_keyed(
-            F.map_filter(F.coalesce(line["more"], nothing), lambda key, _: ~F.array_contains(names, key))
+        lambda names: F.map_filter(
+            unpacked(F.coalesce(line["more"], nothing)), lambda key, _: ~F.array_contains(names, key)
         ),
     )
     return Pieces(

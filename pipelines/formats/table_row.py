@@ -9,11 +9,11 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.arrays import single_keyed
+from pipelines.arrays import unpacked
 from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, parse_numbered
 from pipelines.schemas.telemetry import EVENT_CATEGORIES, PLATFORMS
 
-__all__ = ["BOOLEANS", "FORMAT", "NUMBERS", "TABLE_ROW"]
+__all__ = ["BOOLEANS", "FORMAT", "NUMBERS", "TABLE_ROW", "row_pieces"]
 
 TABLE_ROW = "table-row"
 NUMBERS = {
@@ -32,7 +32,13 @@ def _read(record: Column) -> Column:
     return F.from_json(record, _SCHEMA, JSON_OPTIONS)
 
 
-def _pieces(record: Column, json: Column) -> Pieces:
+def row_pieces(record: Column, json: Column) -> Pieces:
+    """The pieces of a row that a mapping has made.
+
+    Args:
+        record: the row's record.
+        json: struct<logster_row: map<string,string>, fields: map<string,string>>.
+    """
     told = json["logster_row"]
     return Pieces(
         problem=_problem(told),
@@ -43,7 +49,7 @@ def _pieces(record: Column, json: Column) -> Pieces:
         channel=told["channel"],
         message=F.lit(None),
         fields=told,
-        header=single_keyed(json["fields"]),
+        header=unpacked(json["fields"]),
         platform=told["platform"],
     )
 
@@ -89,7 +95,7 @@ FORMAT = NumberedFormat(
     priority=10,
     recognises=_recognises,
     read=_read,
-    pieces=_pieces,
+    pieces=row_pieces,
     has_numbers=False,
     parse=_parse,
 )

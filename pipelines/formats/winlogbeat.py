@@ -1,4 +1,4 @@
-"""Winlogbeat 7 and 8 JSON: everything of the event log under ``winlog``, ECS beside it; version 6 is another format."""
+"""Winlogbeat 7, 8 and 9 JSON: everything of the event log under ``winlog``, ECS beside it; version 6 is another format."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F

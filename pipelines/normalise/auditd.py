@@ -9,7 +9,7 @@ from functools import cache, reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.arrays import computed_once, distinct_neighbours, runs
+from pipelines.arrays import computed_once, distinct_neighbours, runs, unpacked
 from pipelines.normalise.auditd_syscalls import ACTIONS, ARCHITECTURES, syscall_numbers
 from pipelines.normalise.whole_audit import WHOLE, whole_audit
 
@@ -289,11 +289,12 @@ def _fields() -> Column:
     """What no column holds: the main record's other pairs, and the event's paths, directory and title."""
     mapped = ("pid", "ppid", "exe", "success", "res", "SYSCALL", "acct", "addr", "terminal", "msg")
     # a record's own names that begin like those below get another underscore: two equal keys would fail the batch
-    marked = F.transform_keys("_own", lambda key, _: F.when(_is_marked(key), F.concat(F.lit("_"), key)).otherwise(key))
-    own = F.map_filter(
-        F.when(F.exists(F.map_keys("_own"), _is_marked), marked).otherwise(F.col("_own")),
-        lambda key, value: value.isNotNull() & ~key.isin(*mapped),
-    )
+    told = F.map_filter(unpacked(F.col("_own")), lambda key, value: value.isNotNull() & ~key.isin(*mapped))
+    marked = F.transform_keys(told, lambda key, _: F.when(_is_marked(key), F.concat(F.lit("_"), key)).otherwise(key))
+    names_told = F.array_join(
+        F.map_keys("_own"), " "
+    )  # few events have such a name, and one text is looked through fast
+    own = F.when(_is_marked(names_told) | F.contains(names_told, F.lit(" _")), marked).otherwise(told)
     names = F.transform(F.filter("_paths", lambda path: path["name"].isNotNull()), lambda path: path["name"])
     more = F.map_filter(
         F.create_map(
@@ -318,7 +319,7 @@ def _is_marked(key: Column) -> Column:
 
 
 def _under(kind: Column, data: Column) -> Column:
-    return F.transform_keys(data, lambda key, _: F.concat(F.lower(kind), F.lit("."), key))
+    return F.transform_keys(unpacked(data), lambda key, _: F.concat(F.lower(kind), F.lit("."), key))
 
 
 def _hex(key: str) -> Column:

@@ -11,6 +11,7 @@ from operator import or_
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipelines.formats.device_tables import DEVICE_TABLES
 from pipelines.formats.envelope import parse_numbered
 from pipelines.formats.registry import ENVELOPE, Parse, formats_by_priority
 from pipelines.formats.table_row import TABLE_ROW
@@ -38,6 +39,7 @@ faster does not. A training lake of another version is refused.
 _AUTO, _UNKNOWN = "auto", "unknown"
 _KNOWN = tuple(one.name for one in formats_by_priority())
 _ALL = frozenset([*_KNOWN, _UNKNOWN])
+_MAPPED_ROWS = frozenset([TABLE_ROW, DEVICE_TABLES])
 
 
 def recognise_records(lines: DataFrame) -> DataFrame:
@@ -90,7 +92,8 @@ def normalise_records(raw: DataFrame, formats: frozenset[str] | None = None) -> 
         part = _parsed(rows, parse, names)
         of_audit = [name for name in names if name in AUDIT]
         if not names or len(of_audit) < len(names):
-            mapped = table_row_events(part) if TABLE_ROW in names else mapped_events(part)
+            is_mapped = not _MAPPED_ROWS.isdisjoint(names)
+            mapped = table_row_events(part) if is_mapped else mapped_events(part)
             part = mapped.withColumns({"event_id": _event_id(), **_used_up(of_audit)})
         parts.append(part)
     return reduce(partial(DataFrame.unionByName, allowMissingColumns=True), parts)

@@ -8,7 +8,8 @@ from functools import cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from pipelines.arrays import computed_once, single_keyed
+from pipelines.arrays import computed_once, unpacked
+from pipelines.formats.audit_types import NO_RECORDS, RECORD_TYPE
 
 __all__ = ["WHOLE", "whole_audit"]
 
@@ -50,10 +51,10 @@ def whole_audit(parsed: DataFrame) -> DataFrame:
 @cache
 def _opened_columns() -> dict[str, Column]:
     data = F.col("data")
-    kinds = F.filter(F.map_keys(data), lambda name: F.rlike(name, F.lit(r"^[A-Z][A-Z0-9_\[\]]*$")))
+    kinds = F.filter(F.map_keys(data), lambda name: F.rlike(name, F.lit(RECORD_TYPE)))
     main_code = F.array_min(F.filter(kinds, lambda name: ~name.isin(*_ADDED)))
     told = {
-        "_kinds": F.array_sort(F.filter(kinds, lambda name: ~name.isin("PEER", "PARENT_INFO", "PID", "PPID"))),
+        "_kinds": F.array_sort(F.filter(kinds, lambda name: ~name.isin(*NO_RECORDS))),
         "_sys": _call(data["SYSCALL"]),
         "_title": computed_once(_pairs(data["PROCTITLE"]), _title),
         "_cwd": _pairs(data["CWD"])["cwd"],
@@ -76,7 +77,7 @@ def _pairs(text: Column, *, decoded: bool = True) -> Column:
         flat = F.map_filter(pairs, lambda _, value: value.isNotNull() & ~value.isin(*_UNSET))
         return F.transform_values(flat, lambda _, value: _plain(value) if decoded else value)
 
-    return computed_once(single_keyed(F.from_json(one, _PAIRS)), told)
+    return computed_once(unpacked(F.from_json(one, _PAIRS)), told)
 
 
 def _call(text: Column) -> Column:

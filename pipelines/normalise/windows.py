@@ -24,6 +24,7 @@ from functools import lru_cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from pipelines.arrays import unpacked
 from pipelines.normalise import powershell
 from pipelines.normalise.kinds import COLUMNS, Kind
 from pipelines.normalise.programs import PROGRAMS
@@ -95,7 +96,10 @@ def _kind_columns() -> dict[str, Column]:
 
 @lru_cache(maxsize=1)
 def _context_columns() -> dict[str, Column]:
-    return {"_context": F.when(_kind("category") == "script", powershell.context_of(_data(), _message()))}
+    return {
+        "_used": _kind("used"),
+        "_context": F.when(_kind("category") == "script", powershell.context_of(_data(), _message())),
+    }
 
 
 @lru_cache(maxsize=1)
@@ -318,11 +322,13 @@ def _is_signed() -> Column:
 
 
 def _fields() -> Column:
-    used, data, is_known = _kind("used"), _data(), F.col("_kind").isNotNull()
+    used, data, is_known = F.col("_used"), _data(), F.col("_kind").isNotNull()
     # this runs for each field of each record, and Spark compiles no lambda: one pass over a text is what is cheapest there
-    rest = F.when(used.isNull(), data).otherwise(F.map_filter(data, lambda key, _: F.find_in_set(key, used) == 0))
+    rest = F.when(used.isNull(), data).otherwise(
+        F.map_filter(unpacked(data), lambda key, _: F.find_in_set(key, used) == 0)
+    )
     header = F.when(is_known, _record_number(data)).otherwise(
-        F.map_filter("header", lambda key, value: value.isNotNull() & ~F.map_contains_key(data, key))
+        F.map_filter(unpacked(F.col("header")), lambda key, value: value.isNotNull() & ~F.map_contains_key(data, key))
     )
     message = F.when((F.size(data) == 0) & _message().isNotNull(), F.create_map(F.lit("message"), _message()))
     nothing = F.create_map().cast("map<string,string>")

@@ -5,6 +5,7 @@
 | ``<Event …>`` to ``</Event>``, over any lines | the event; XML's declaration and the ``<Events>`` around are none |
 | a line with a time, ``LogName=…`` and what follows, up to the next such pair | Splunk's text rendering of an event |
 | ``{…}{…}`` with ``event`` in each, on one line | each object: envelopes of Splunk's HTTP Event Collector |
+| a line ``{``, indented lines, a line ``}``, in a file that begins with such a line or with ``[`` | the JSON object |
 
 Every other line is a record by itself. An event that is torn ends where the next record begins, and is told by its
 format, not here. Nobody who can only write lines into a file may hide the lines of others: of an event that has no end,
@@ -34,6 +35,9 @@ _STAMP = re.compile(rb"\s*\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d\d:\d\d(?:\.\d+)? [AP]
 _LONGEST_STAMP = 64
 _AUDIT = re.compile(rb"(?:node=\S+ )?type=\S+ msg=audit\(")
 _FIRST, _END = b"LogName=", b"</Event>"
+_LAID_OUT = re.compile(rb"\s*[\[{][ \t\r]*(?:\n|\Z)")  # how a file of JSON over several lines begins
+_OPENS = re.compile(rb"([ \t]*)\{[ \t\r]*")
+_LISTS = (b"[", b"]", b",")
 _STACKED = (b'}{"', b'} {"')
 _MARKS = (b"<Event", b"</Events", b"<?xml", _FIRST, *_STACKED)
 _DECODER = json.JSONDecoder()
@@ -51,10 +55,11 @@ class Piece(NamedTuple):
 class _Group:
     """Lines that may become one record."""
 
-    kind: Literal["xml", "text"]
+    kind: Literal["xml", "text", "json"]
     pieces: list[Piece]
     is_behind_header: bool = False
     is_stamped: bool = False
+    indent: bytes = b""
     size: int = field(init=False)
     dropped: int = 0
 
@@ -72,6 +77,8 @@ class _Group:
 
     def joined(self) -> Piece:
         record = b"\n".join(piece.record for piece in self.pieces).rstrip()
+        if self.kind == "json" and record.endswith(b"},"):
+            record = record[:-1]
         return Piece(self.pieces[0].start, record, self.dropped)
 
 
@@ -82,10 +89,13 @@ class RecordCuts:
         self._longest = longest
         self._group: _Group | None = None
         self._stamp: Piece | None = None
+        self._is_laid_out: bool | None = None
 
     def concern(self, block: bytes) -> bool:
         """Say whether a block of whole lines may hold, begin or go on with a record that is not a line."""
-        if self._group or self._stamp or any(mark in block for mark in _MARKS):
+        if self._is_laid_out is None and block.strip():
+            self._is_laid_out = _LAID_OUT.match(block) is not None
+        if self._is_laid_out or self._group or self._stamp or any(mark in block for mark in _MARKS):
             return True
         last = block.rstrip(b"\n").rpartition(b"\n")[2] if len(block) else b""
         return len(last) < _LONGEST_STAMP and bool(_STAMP.fullmatch(last))
@@ -143,7 +153,13 @@ class RecordCuts:
             yield from self._grow(piece)
             return
         yield from self._close()
-        if begins and _END not in line and not piece.dropped:
+        if self._is_laid_out and (opened := _OPENS.fullmatch(line)):
+            indent = opened[1]
+            first = Piece(piece.start + len(indent), line[len(indent) :])
+            self._group = _Group("json", [first], indent=indent)
+        elif self._is_laid_out and line.strip() in _LISTS:
+            return
+        elif begins and _END not in line and not piece.dropped:
             self._group = _Group("xml", [piece], is_behind_header=_HEADER.match(line) is not None)
         elif line.startswith(_FIRST):
             self._group = _Group("text", [piece])
@@ -156,6 +172,9 @@ class RecordCuts:
         assert group is not None
         if begins:
             return True
+        if group.kind == "json":  # what is of the object stands further in
+            inside = tuple(group.indent + one for one in (b" ", b"\t", b"}"))
+            return bool(line.strip()) and not line.startswith(inside)
         if group.kind == "text":
             return _is_other(line) or (not group.is_stamped and line.startswith(_FIRST))
         if group.is_behind_header or group.size > self._longest:
@@ -168,6 +187,9 @@ class RecordCuts:
         was_long = group.size > self._longest
         group.add(piece, self._longest)
         if group.kind == "xml" and _END in piece.record:
+            self._group = None
+            yield group.joined()
+        elif group.kind == "json" and piece.record.startswith(group.indent + b"}"):
             self._group = None
             yield group.joined()
         elif group.kind == "xml" and group.size > self._longest and not was_long and _other_at(group.pieces):

@@ -200,9 +200,22 @@ def _windows_xml(provider: str, code: str, data: dict[str, str], message: str) -
     )
 
 
+def _evtx_json(provider: str, code: str, data: dict[str, str], message: str) -> dict[str, Any]:
+    system = {"Provider": {"#attributes": {"Name": provider}}, "EventID": int(code), "Level": 0, "EventRecordID": 7,
+              "TimeCreated": {"#attributes": {"SystemTime": "2024-03-05T08:15:30.125000Z"}}, "Channel": "a channel",
+              "Computer": "WS-01", "Correlation": None, "Security": None}  # fmt: skip
+    return {"Event": {"System": system, "EventData": data, "RenderingInfo": {"Message": message}}}
+
+
+def _log_analytics(provider: str, code: str, data: dict[str, str], message: str) -> dict[str, Any]:
+    return {"TimeGenerated": "2024-03-05T08:15:30.125Z", "Computer": "WS-01", "Channel": "a channel", "Provider": provider,
+            "EventID": int(code), "RenderedDescription": message, "EventData": json.dumps(data),
+            "Type": "WindowsEvent"}  # fmt: skip
+
+
 LAYOUTS = {
     "winlogbeat6": _winlogbeat6, "winlogbeat": _winlogbeat, "winevent": _winevent, "nxlog": _nxlog,
-    "windows_xml": _windows_xml,
+    "windows_xml": _windows_xml, "evtx_json": _evtx_json, "log_analytics": _log_analytics,
 }  # fmt: skip
 
 
@@ -240,14 +253,14 @@ def test_every_number_becomes_its_event_with_its_columns(events, layout: str) ->
     assert not wrong
 
 
-def test_an_event_as_xml_is_the_same_row_as_from_winlogbeat(events) -> None:
+def test_an_event_as_xml_or_its_json_is_the_same_row_as_from_winlogbeat(events) -> None:
     own = {"event_id", "tenant", "source", "record_id", "record_ids"}
     for number, (_, code, *_) in enumerate(KINDS):
         rows = [
             {name: value for name, value in events[layout, number].items() if name not in own}
-            for layout in ("windows_xml", "winlogbeat")
+            for layout in ("windows_xml", "winlogbeat", "evtx_json")
         ]
-        assert rows[0] == rows[1], code
+        assert rows[0] == rows[1] == rows[2], code
 
 
 def test_the_numbers_promised_are_all_here() -> None:

@@ -68,6 +68,8 @@ def test_shipped_mappings_fill_fields_that_there_are_and_all_that_are_needed():
     assert {
         "ecs",
         "databricks-audit",
+        "vm-connection",
+        *(f"sentinel-{kind}" for kind in ("registry", "image", "logon", "other")),
         *(f"{of}-{kind}" for of in ("ocsf", "sentinel") for kind in ("process", "file", "network")),
     } == set(shipped)
     for columns in shipped.values():

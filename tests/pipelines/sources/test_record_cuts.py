@@ -137,6 +137,33 @@ def test_objects_on_one_line_that_are_no_envelopes_stay_one_record() -> None:
         assert _records(line) == [line]
 
 
+@pytest.mark.parametrize("size", [3, 40, 1 << 22])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("is_list", [False, True])
+def test_objects_over_several_lines_are_one_record_each(size: int, newline: str, is_list: bool) -> None:
+    objects = [
+        {"Event": {"System": {"EventID": number}, "EventData": {"a": "}\n{", "b": [], "c": {}}}} for number in range(5)
+    ]
+    text = json.dumps(objects, indent=2) if is_list else "\n".join(json.dumps(one, indent=2) for one in objects)
+    content = text.replace("\n", newline) + newline
+    rows = _read(content, size=size)
+    assert [json.loads(row[1]) for row in rows] == objects
+    assert all(content[offset:].startswith(record) for offset, record, _ in rows)
+
+
+def test_an_object_that_has_no_end_hides_no_line_after_it() -> None:
+    torn = '{\n  "Event": {'
+    others = [_AUDIT.format(1), _ONE_LINE.format(2), _JSON.format(3)]
+    for other in others:
+        assert _records(f"{torn}\n{other}\n{torn}\n{_XML.format(4)}") == [torn, other, torn, _XML.format(4)]
+    assert _records("\n".join([torn, *others])) == [torn, *others]
+
+
+def test_braces_by_themselves_are_lines_in_a_file_that_does_not_begin_with_one() -> None:
+    lines = [_AUDIT.format(1), "{", "  x", "}", "]", _AUDIT.format(2)]
+    assert _records("\n".join(lines)) == lines
+
+
 def test_time_grows_with_the_files_size() -> None:
     """Of what costs most: an event that never ends, and lines that each could end it."""
 

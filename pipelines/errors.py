@@ -9,11 +9,14 @@ LogsterError
 ├── CheckpointError  a checkpoint was moved, lost or belongs to another lake
 ├── GraphError       a window graph contradicts itself
 ├── ModelError       a model cannot be loaded, trained or registered
+├── RuleError        a detection rule cannot be used
 ├── QueryError       a caller's request cannot be answered (bad filter, unknown alert)
 └── TransitionError  an alert may not go from its status to the wanted one
 
 A bad record is never an exception: it becomes a row of ``quarantine`` with its reason.
 """
+
+from pathlib import Path
 
 __all__ = [
     "CheckpointError",
@@ -23,6 +26,7 @@ __all__ = [
     "LogsterError",
     "ModelError",
     "QueryError",
+    "RuleError",
     "SessionError",
     "SettingsError",
     "SourceError",
@@ -64,6 +68,14 @@ class GraphError(LogsterError):
 
 class ModelError(LogsterError):
     """A model cannot be loaded, trained or registered; names it."""
+
+
+class RuleError(LogsterError):
+    """A detection rule cannot be used; says where it is."""
+
+    def __init__(self, problem: str, *, path: Path) -> None:
+        super().__init__(f"{problem} in {path}")
+        self.path = path
 
 
 class QueryError(LogsterError):

@@ -111,6 +111,10 @@ class Settings(BaseSettings):
         5 * _MINUTE, description="attack windows of an endpoint at most so far apart are one alert"
     )
     lateral_gap: timedelta = Field(_MINUTE, description="alerts of two endpoints this close list each other as related")
+    ttp: bool = Field(True, description="name ATT&CK techniques of alerts by Sigma rules (docs/ttp.md)")
+    ttp_rules: str | None = Field(
+        None, description="folders of more Sigma rules than our own, `a,b,…`; those that cannot be used are left out"
+    )
     max_record_bytes: int = Field(4_194_304, ge=1024, description="longer lines go to quarantine (bytes)")
     max_file_bytes: int = Field(
         8_589_934_592, ge=1024, description="a file that unpacks to more is refused by `logster ingest` (bytes)"
@@ -171,6 +175,11 @@ class Settings(BaseSettings):
     def delta_mapping_files(self) -> tuple[Path, ...]:
         """Mapping files of the Delta tables to read, in the order given."""
         return tuple(Path(part.strip()) for part in (self.delta_sources or "").split(",") if part.strip())
+
+    @property
+    def ttp_rule_folders(self) -> tuple[Path, ...]:
+        """Folders of Sigma rules beside our own, in the order given."""
+        return tuple(Path(part.strip()) for part in (self.ttp_rules or "").split(",") if part.strip())
 
     @property
     def lake_path(self) -> str:
@@ -234,7 +243,10 @@ def settings_table() -> str:
 
 def _as_written(value: Any) -> str:  # noqa: ANN401 - a default may be of any type
     """A default as it would be written in the environment; a time span in ISO 8601."""
-    return "" if value is None else f"`{TypeAdapter(type(value)).dump_python(value, mode='json')}`"
+    if value is None:
+        return ""
+    written = TypeAdapter(type(value)).dump_python(value, mode="json")
+    return f"`{str(written).lower() if isinstance(written, bool) else written}`"
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pipelines.lake_reader import delta_table
 from pipelines.locks import detecting, owning
 from pipelines.source_query import SourceQuery
 from pipelines.sources.streams import sources_of
+from pipelines.ttp.ruleset import rules_in_use
 
 __all__ = ["Progress", "StreamDriver", "StreamListener"]
 
@@ -213,8 +214,10 @@ class StreamDriver:
         Raises:
             SourceError: a source cannot be reached.
             CheckpointError: another process writes this lake, or the checkpoints are not this lake's.
+            RuleError: a rule of our own, or a folder of others, cannot be used.
         """
         lake = self.lake
+        rules_in_use(lake.settings)  # so that what is wrong with them is said now, and not with the first alert
         found = [(source, source.ready(lake.spark, lake.settings)) for source in sources_of(lake.settings)]
         with owning(lake.settings, lake.spark):
             lake.create_tables()

@@ -11,6 +11,7 @@ from pipelines.alerting.positives import positive_windows, severity_of
 from pipelines.alerting.sessions import sessionise
 from pipelines.lake import conform, spark_schema
 from pipelines.schemas.tables import table_named
+from pipelines.ttp.explanation import TTP_COLUMNS
 
 __all__ = ["MAX_CONTRIBUTING_EVENTS", "alert_windows", "assemble_alerts", "build_alerts"]
 
@@ -18,8 +19,9 @@ MAX_CONTRIBUTING_EVENTS = 20
 """Contributing events that an alert lists at most."""
 
 _ALERTS = table_named("alerts")
-_TTP = ("ttp_techniques", "ttp_tactics", "ttp_explanations")
-_COMPUTED = [name for name in _ALERTS.schema.names if name not in {*_TTP, "alert_id", "created_at", "updated_at"}]
+_COMPUTED = [
+    name for name in _ALERTS.schema.names if name not in {*TTP_COLUMNS, "alert_id", "created_at", "updated_at"}
+]
 
 
 def build_alerts(
@@ -74,7 +76,9 @@ def alert_windows(scores: DataFrame, marked: DataFrame, dedup_gap: timedelta) ->
     return sessionise(positive_windows(scores), dedup_gap, pinned=pinned, closed=closed)
 
 
-def assemble_alerts(windows: DataFrame, marked: DataFrame, *, lateral_gap: timedelta, now: datetime) -> DataFrame:
+def assemble_alerts(
+    windows: DataFrame, marked: DataFrame, *, lateral_gap: timedelta, now: datetime, ttp: DataFrame | None = None
+) -> DataFrame:
     """Make the rows of ``ALERTS`` of windows that know their alerts.
 
     Apart from `alert_windows` so that a driver may keep its result in between: all of it as one plan takes Spark longer
@@ -85,24 +89,31 @@ def assemble_alerts(windows: DataFrame, marked: DataFrame, *, lateral_gap: timed
         marked: existing alerts with analysts' marks.
         lateral_gap: windows of two endpoints that start this close relate their alerts.
         now: time written to new and changed rows.
+        ttp: what rules say of alerts, see `pipelines.ttp.explanation.explain_alerts`; others keep what they have.
 
     Returns:
         Rows with `is_changed`: the alert is new or differs from the existing one.
     """
     nothing = F.array().cast("array<string>")
+    if ttp is None:
+        ttp = windows.select(
+            "alert_id", *[F.lit(None).cast("array<string>").alias(name) for name in TTP_COLUMNS]
+        ).limit(0)
     computed = _summarise_alerts(windows).join(relate(windows, lateral_gap), "alert_id", "left")
     computed = computed.withColumn("related_endpoints", F.coalesce("related_endpoints", nothing))
+    computed = computed.join(ttp, "alert_id", "left")
     old = marked.select(*[F.col(name).alias(f"_old_{name}") for name in [*_ALERTS.schema.names, "is_closed"]])
     joined = computed.join(old, F.col("alert_id") == F.col("_old_alert_id"), "left")
     joined = joined.where(~F.coalesce("_old_is_closed", F.lit(False)))
+    told = {name: F.coalesce(name, f"_old_{name}", nothing) for name in TTP_COLUMNS}
+    joined = joined.withColumns(told)
     is_same = F.lit(True)
-    for name in _COMPUTED:
+    for name in [*_COMPUTED, *TTP_COLUMNS]:
         is_same = is_same & F.col(name).eqNullSafe(F.col(f"_old_{name}"))
     current = joined.select(
         "alert_id",
         *_COMPUTED,
-        # enrichment is another step's: what it has written stays
-        *[F.coalesce(f"_old_{name}", nothing).alias(name) for name in _TTP],
+        *TTP_COLUMNS,
         F.coalesce("_old_created_at", F.lit(now)).alias("created_at"),
         F.when(is_same, F.col("_old_updated_at")).otherwise(F.lit(now)).alias("updated_at"),
         (~is_same).alias("is_changed"),

@@ -11,6 +11,9 @@ from pipelines.alerting.positives import positive_windows
 from pipelines.alerting.reach import chains, in_stretches, stretches
 from pipelines.lake import Lake
 from pipelines.lineage import settled
+from pipelines.ttp.explanation import explain_alerts
+from pipelines.ttp.ruleset import rules_in_use
+from pipelines.windows.times import micros
 
 __all__ = ["update_alerts"]
 
@@ -24,7 +27,7 @@ def update_alerts(lake: Lake, touched: DataFrame, *, now: datetime) -> int:
     harm. All is written in one commit, so that a call cut off anywhere is repaired by calling again.
 
     Args:
-        lake: the tables; reads window_scores, alerts, alert_changes and feedback, writes alerts.
+        lake: the tables; reads window_scores, events, alerts, alert_changes and feedback, writes alerts.
         touched: windows that were scored, or whose scores were removed: tenant, endpoint, window_start.
         now: time written to new and changed alerts (UTC).
 
@@ -55,7 +58,9 @@ def update_alerts(lake: Lake, touched: DataFrame, *, now: datetime) -> int:
     marked = nearby.drop("level")
     near_scores = in_stretches(_between(scores, *span), reach, F.col("window_start")).drop("level")
     windows = settled(alert_windows(near_scores, marked, settings.dedup_gap))
-    rows = settled(assemble_alerts(windows, marked, lateral_gap=settings.lateral_gap, now=now))
+    touched_alerts = in_stretches(windows, reach.where(F.col("level") == 0), F.col("window_start")).drop("level")
+    ttp = _explained(lake, touched_alerts)
+    rows = settled(assemble_alerts(windows, marked, lateral_gap=settings.lateral_gap, now=now, ttp=ttp))
 
     inner = reach.where(F.col("level") <= 1)
     changed = in_stretches(rows.where("is_changed"), inner, F.col("anchor_start")).drop("level", "is_changed")
@@ -68,6 +73,22 @@ def update_alerts(lake: Lake, touched: DataFrame, *, now: datetime) -> int:
         prune = f"t.first_seen BETWEEN timestamp_micros({first}) AND timestamp_micros({last})"
         lake.merge("alerts", work, prune=prune, delete_when="s.is_gone")
     return n_changed
+
+
+def _explained(lake: Lake, windows: DataFrame) -> DataFrame | None:
+    """What the rules say of the alerts that windows belong to; none where the analyzer is off or there are no alerts."""
+    settings = lake.settings
+    rules, start = rules_in_use(settings), F.unix_micros("window_start")
+    span = _span(windows, start, start) if rules is not None else None
+    if rules is None or span is None:
+        return None
+    first, last = span
+    ts = F.col("ts")
+    events = lake.read("events").where(
+        (ts >= F.timestamp_micros(F.lit(first)))
+        & (ts < F.timestamp_micros(F.lit(last + micros(settings.window_width))))
+    )
+    return settled(explain_alerts(windows, events, rules, width=settings.window_width, slide=settings.window_slide))
 
 
 def _span(rows: DataFrame, first: Column, last: Column) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pyspark
-from confluent_kafka import KafkaError, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -46,20 +46,25 @@ class KafkaBroker:
     Attributes:
         servers: of the listener that takes anyone (PLAINTEXT).
         secure_servers: of the one that takes `USER` with `PASSWORD` over TLS (SASL_SSL, PLAIN).
+        mutual_servers: of the one that takes those who show a certificate of `ca_file` (SSL).
         ca_file: certificate that its own is signed by.
+        client_folder: ``ca.pem``, and ``endpoint.pem`` with ``endpoint.key`` to show.
     """
 
     def __init__(self, folder: Path) -> None:
-        plain, secure, controller = _free_ports(3)
+        plain, secure, mutual, controller = _free_ports(4)
         self.servers, self.secure_servers = f"127.0.0.1:{plain}", f"127.0.0.1:{secure}"
-        self.ca_file = folder / "ca.pem"
+        self.mutual_servers = f"127.0.0.1:{mutual}"
+        self.client_folder = folder / "client"
+        self.client_folder.mkdir()
+        self.ca_file = self.client_folder / "ca.pem"
         self._folder, self._process = folder, None
-        _write_certificates(self.ca_file, folder / "broker.pem")
+        _write_certificates(self.client_folder, folder / "broker.pem")
         scala = next((Path(pyspark.__file__).parent / "jars").glob("scala-library-2.13.*.jar"))
         self._class_path = ":".join(str(jar) for jar in [*fetch_jars(PACKAGE), scala])
         self._config = folder / "server.properties"
         self._config.write_text(
-            _CONFIG.format(plain=plain, secure=secure, controller=controller, folder=folder, user=USER)
+            _CONFIG.format(plain=plain, secure=secure, mutual=mutual, controller=controller, folder=folder)
             + f"listener.name.sasl_ssl.plain.sasl.jaas.config={_MODULE} required user_{USER}={_escaped(PASSWORD)};\n"
         )
         self._java("kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()), "-c", str(self._config)).wait()
@@ -125,6 +130,28 @@ class KafkaBroker:
         assert producer.flush(300) == 0
         return origins
 
+    def read(self, topic: str) -> dict[str, bytes]:
+        """The values that a topic holds now, by their origins; those of transactions once these have ended."""
+        reader = Consumer(
+            {"bootstrap.servers": self.servers, "group.id": uuid.uuid4().hex, "enable.auto.commit": False,
+             # the last offset may be a transaction's end, which is no message
+             "enable.partition.eof": True, "log_level": 0}
+        )  # fmt: skip
+        try:
+            values: dict[str, bytes] = {}
+            for partition in reader.list_topics(topic, timeout=30).topics[topic].partitions:
+                reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+                while True:
+                    message = reader.poll(_UP_WITHIN_SECONDS)
+                    assert message is not None, f"nothing of {topic}/{partition} in {_UP_WITHIN_SECONDS} s"
+                    if (error := message.error()) is not None:
+                        assert error.code() == KafkaError._PARTITION_EOF, error
+                        break
+                    values[f"{topic}/{partition}/{message.offset()}"] = message.value()
+            return values
+        finally:
+            reader.close()
+
     def _admin(self) -> AdminClient:
         # what it cannot reach goes to standard error by default
         return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
@@ -143,8 +170,8 @@ _CONFIG = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{plain},SASL_SSL://127.0.0.1:{secure},CONTROLLER://127.0.0.1:{controller}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{plain},SASL_SSL://127.0.0.1:{secure},SSL://127.0.0.1:{mutual},CONTROLLER://127.0.0.1:{controller}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={folder}/data
@@ -159,6 +186,9 @@ group.initial.rebalance.delay.ms=0
 sasl.enabled.mechanisms=PLAIN
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={folder}/client/ca.pem
+listener.name.ssl.ssl.client.auth=required
 """
 
 
@@ -168,10 +198,12 @@ def _escaped(password: str) -> str:
     return quoted.replace("\\", "\\\\")
 
 
-def _write_certificates(ca_file: Path, broker_file: Path) -> None:
-    """A certificate authority of the test's own, and with it the broker's certificate and key in one PEM file."""
-    authority_key, broker_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("logster tests", "broker")]
+def _write_certificates(client_folder: Path, broker_file: Path) -> None:
+    """A certificate authority of the test's own, and by it the broker's certificate and key, and a client's."""
+    authority_key, broker_key, client_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    names = [
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("logster tests", "broker", "client")
+    ]
     now = datetime.now(UTC)
 
     def certificate(name: x509.Name, key: Any, *extensions: x509.ExtensionType) -> x509.Certificate:
@@ -185,10 +217,13 @@ def _write_certificates(ca_file: Path, broker_file: Path) -> None:
     authority = certificate(names[0], authority_key, x509.BasicConstraints(ca=True, path_length=0))
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     broker = certificate(names[1], broker_key, address)
-    pem = serialization.Encoding.PEM
-    ca_file.write_bytes(authority.public_bytes(pem))
-    key = broker_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    broker_file.write_bytes(key + broker.public_bytes(pem) + authority.public_bytes(pem))
+    pem, plain = serialization.Encoding.PEM, (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (client_folder / "ca.pem").write_bytes(authority.public_bytes(pem))
+    (client_folder / "endpoint.pem").write_bytes(certificate(names[2], client_key).public_bytes(pem))
+    (client_folder / "endpoint.key").write_bytes(client_key.private_bytes(pem, *plain))
+    broker_file.write_bytes(
+        broker_key.private_bytes(pem, *plain) + broker.public_bytes(pem) + authority.public_bytes(pem)
+    )
 
 
 def _free_ports(number: int) -> list[int]:

@@ -4,11 +4,9 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,16 +14,14 @@ import pytest
 from pipelines.lake_reader import delta_table
 from pipelines.settings import Settings
 from tests.kafka_broker import PASSWORD, USER, KafkaBroker, Sent
+from tests.logster_process import LOGSTER, running, wait_for_batch
 
 N_RECORDS = int(os.environ.get("LOGSTER_TEST_KAFKA_RECORDS", "3000"))
 KILLS = int(os.environ.get("LOGSTER_TEST_KAFKA_KILLS", "1"))
 SEED = int(os.environ.get("LOGSTER_TEST_SEED", "3"))
 N_PARTITIONS = 3
 START = 1_772_445_600  # seconds since 1970
-LONG = 600.0  # a busy machine
 pytestmark = pytest.mark.e2e
-
-LOGSTER = Path(sys.executable).with_name("logster")
 
 
 def environment(settings: Settings, kafka: KafkaBroker, **variables: str) -> dict[str, str]:
@@ -51,31 +47,6 @@ def records(first: int, last: int) -> Iterator[Sent]:
                 'comm="id" exe="/usr/bin/id" key="exec"'
             )
         yield Sent(value.encode(), partition=number % N_PARTITIONS)
-
-
-@contextmanager
-def running(told: dict[str, str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (
-        output.open("ab") as file,
-        subprocess.Popen([str(LOGSTER), "run"], env=told, stdout=file, stderr=file) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_for_batch(settings: Settings, process: subprocess.Popen[bytes], after: int, output: Path) -> int:
-    """Wait until a batch of Kafka's with a number above ``after`` is being written, and give its number."""
-    offsets = Path(settings.checkpoint_path) / "kafka" / "offsets"
-    deadline = time.monotonic() + LONG
-    while True:
-        newest = max((int(file.name) for file in offsets.glob("*") if file.name.isdigit()), default=-1)
-        if newest > after:
-            return newest
-        assert process.poll() is None, output.read_text()[-4_000:]
-        assert time.monotonic() < deadline, output.read_text()[-4_000:]
-        time.sleep(0.1)
 
 
 def test_killed_with_its_broker_it_has_each_record_once(kafka: KafkaBroker, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def explain_alerts(
         "alert_id", "rule", "event_id", "ts", _seen().alias("seen")
     )
     by_rule = matched.groupBy("alert_id", "rule").agg(
-        F.min(F.struct("ts", "event_id", "seen")).alias("first"), F.countDistinct("event_id").alias("n")
+        F.min(F.struct("ts", "seen", "event_id")).alias("first"), F.countDistinct("event_id").alias("n")
     )
     told = F.get(F.from_json(F.lit(_told(rules)), _TOLD), F.col("rule"))  # a constant: the optimiser reads it once
     by_rule = by_rule.withColumn("told", told).withColumn("sentence", _sentence())

@@ -5,6 +5,7 @@ Many cuts are tried in one run: each is a tenant of its own, and tenants never m
 
 import os
 import random
+import re
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -52,6 +53,9 @@ def contributions(row: dict[str, Any]) -> dict[str, Any]:
     return {"weights": weights, "contributing_events": [one for one in listed if one["weight"] > lightest + 1e-9]}
 
 
+_NAMED_EVENT = re.compile(r"\bevent [0-9a-f]{64}\b")  # in a sentence on a rule that matched
+
+
 def by_tenant(settings: Settings) -> dict[str, dict[str, list[str]]]:
     """Each tenant's tables; ids, which hold the tenant's name, are put as what they stand for."""
     records = {row["record_id"]: row["record"] for row in rows(settings, "raw")}
@@ -61,7 +65,7 @@ def by_tenant(settings: Settings) -> dict[str, dict[str, list[str]]]:
 
     def told(value: Any) -> Any:
         if isinstance(value, str):
-            return names.get(value, value)
+            return names.get(value) or _NAMED_EVENT.sub("event", value)
         if isinstance(value, dict):
             return {name: told(each) for name, each in value.items()}
         if isinstance(value, list):

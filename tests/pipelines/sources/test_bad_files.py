@@ -54,7 +54,7 @@ FILES: dict[str, tuple[bytes, str | None, tuple[int, int]]] = {
     "latin1.jsonl": (
         _event(1, "latin").encode() + b"\n" + _event(2, "latin", "C:\\ä.exe").encode("latin-1"), None, (1, 1)),
     "other.csv": (b"time,host\n1,a\n2,b\n", None, (0, 3)),
-    "list.json": (json.dumps([{"EventID": 1}], indent=1).encode(), None, (0, 5)),
+    "list.json": (json.dumps([{"EventID": 1}], indent=1).encode(), None, (0, 1)),
     "half-written.jsonl": (_lines(3, "half") + b"\n" + _event(9, "half").encode()[:100], None, (3, 1)),
     "null-byte.jsonl": (
         _event(1, "null").encode() + b"\n" + _event(2, "null", "C:\\x\\\\.exe").encode().replace(b"x", b"\x00"), None, (2, 0)),

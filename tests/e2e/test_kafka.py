@@ -14,7 +14,7 @@ import pytest
 from pipelines.lake_reader import delta_table
 from pipelines.settings import Settings
 from tests.kafka_broker import PASSWORD, USER, KafkaBroker, Sent
-from tests.logster_process import LOGSTER, running, wait_for_batch
+from tests.logster_process import LOGSTER, environment, running, wait_for_batch
 
 N_RECORDS = int(os.environ.get("LOGSTER_TEST_KAFKA_RECORDS", "3000"))
 KILLS = int(os.environ.get("LOGSTER_TEST_KAFKA_KILLS", "1"))
@@ -24,14 +24,11 @@ START = 1_772_445_600  # seconds since 1970
 pytestmark = pytest.mark.e2e
 
 
-def environment(settings: Settings, kafka: KafkaBroker, **variables: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOGSTER_", "MLFLOW_"))}
-    return kept | {
-        "LOGSTER_LAKE": settings.lake, "LOGSTER_TRIGGER": "PT1S", "LOGSTER_SPARK_MASTER": "local[2]",
-        "LOGSTER_SPARK_DRIVER_MEMORY": "2g", "LOGSTER_KAFKA_SERVERS": kafka.servers,
-        # so many batches that most of a life is spent writing
-        "LOGSTER_KAFKA_MAX_RECORDS_PER_TRIGGER": str(min(20_000, N_RECORDS // (KILLS + 2))), **variables,
-    }  # fmt: skip
+def of_kafka(settings: Settings, kafka: KafkaBroker, **variables: str) -> dict[str, str]:
+    # so many batches that most of a life is spent writing
+    at_once = str(min(20_000, N_RECORDS // (KILLS + 2)))
+    told = {"LOGSTER_KAFKA_SERVERS": kafka.servers, "LOGSTER_KAFKA_MAX_RECORDS_PER_TRIGGER": at_once}
+    return environment(settings, **told | variables)
 
 
 def records(first: int, last: int) -> Iterator[Sent]:
@@ -52,7 +49,7 @@ def records(first: int, last: int) -> Iterator[Sent]:
 def test_killed_with_its_broker_it_has_each_record_once(kafka: KafkaBroker, tmp_path: Path) -> None:
     settings = Settings(lake=str(tmp_path / "lake"), _env_file=None)
     topic, output = kafka.create_topic(N_PARTITIONS), tmp_path / "printed.log"
-    told = environment(settings, kafka, LOGSTER_KAFKA_TOPICS=topic)
+    told = of_kafka(settings, kafka, LOGSTER_KAFKA_TOPICS=topic)
     rng, newest, sent = random.Random(SEED), -1, 0
     expected: list[str] = []
     for life in range(KILLS):
@@ -106,7 +103,7 @@ def test_a_broker_that_refuses_or_is_absent_is_one_clear_line(kafka: KafkaBroker
         ),
         "absent": ({"LOGSTER_KAFKA_SERVERS": "127.0.0.1:1"}, "does not answer"),
     }[why]  # fmt: skip
-    told = environment(settings, kafka, LOGSTER_KAFKA_TOPICS="logs", **variables)
+    told = of_kafka(settings, kafka, LOGSTER_KAFKA_TOPICS="logs", **variables)
     ended = subprocess.run(
         [str(LOGSTER), "run", "--once"], env=told, capture_output=True, text=True, check=False, timeout=300
     )

@@ -4,35 +4,28 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest_file
+from tests.logster_process import LOGSTER, environment, running
 from tests.pipelines.tables import RESULTS, comparable, rows
 from tests.pipelines.telemetry import audit_lines, windows_lines
 
 KILLS = int(os.environ.get("LOGSTER_TEST_KILLS", "2"))
 pytestmark = pytest.mark.e2e
 
-LOGSTER = Path(sys.executable).with_name("logster")
 # seconds; on two idle cores the registry is made in the first 10, and the first batch is written after some 20
 SHORTEST_LIFE, LONGEST_LIFE = 4.0, 50.0
 SEED = int(os.environ.get("LOGSTER_TEST_SEED", "3"))
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOGSTER_", "MLFLOW_"))}
+def of_files(settings: Settings) -> dict[str, str]:
     # one file a batch, windows closed as soon as they can be: most of a life is spent writing
-    return kept | {
-        "LOGSTER_LAKE": settings.lake, "LOGSTER_MAX_FILES_PER_TRIGGER": "1", "LOGSTER_TRIGGER": "PT1S",
-        "LOGSTER_SPARK_MASTER": "local[2]", "LOGSTER_SPARK_DRIVER_MEMORY": "2g",
-    }  # fmt: skip
+    return environment(settings, LOGSTER_MAX_FILES_PER_TRIGGER="1")
 
 
 def landed(settings: Settings, folder: Path) -> None:
@@ -47,24 +40,13 @@ def landed(settings: Settings, folder: Path) -> None:
 def run_once(settings: Settings) -> None:
     done = subprocess.run(
         [str(LOGSTER), "run", "--once"],
-        env=environment(settings),
+        env=of_files(settings),
         capture_output=True,
         text=True,
         timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-
-
-@contextmanager
-def running(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(
-        [str(LOGSTER), "run"], env=environment(settings), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def test_killed_at_random_moments_it_comes_to_the_same_tables(tmp_path: Path) -> None:
@@ -76,7 +58,7 @@ def test_killed_at_random_moments_it_comes_to_the_same_tables(tmp_path: Path) ->
     rng = random.Random(SEED)
     lives = []
     for _ in range(KILLS):
-        with running(torn) as process:
+        with running(of_files(torn), tmp_path / "printed.log") as process:
             lives.append(round(rng.uniform(SHORTEST_LIFE, LONGEST_LIFE), 2))
             time.sleep(lives[-1])
             assert process.poll() is None, f"ended by itself with {process.returncode}"

@@ -29,6 +29,7 @@ from pipelines.settings import Settings
 from pipelines.sources.files import lines_of_files, list_files
 from tests.syslog_daemons import (
     MESSAGES,
+    OWN,
     PATIENCE,
     SHIPPERS,
     Daemon,
@@ -36,12 +37,12 @@ from tests.syslog_daemons import (
     daemon_named,
     placed,
     send_messages,
+    socket_input,
     wait_for,
 )
 
 pytestmark = pytest.mark.e2e
 
-OWN = {"event_id", "tenant", "ingested_at", "record_id", "record_ids"}
 RAW_SECURE = "Mar  5 08:15:30 web-01 su[78]: (to root) mia on pts/0"
 
 
@@ -110,8 +111,7 @@ def _carried(daemon: Daemon, certificates: Path, folder: Path, landing: Path) ->
         both["/var/spool/rsyslog"] = str(folder)
         changes |= {'port="6514"': f'port="{port}"', 'port="5514"': f'port="{raw_port}"'}
         source |= {'target="collector.example" port="6514"': f'target="127.0.0.1" port="{port}"'}
-        # the socket is of the distribution's own configuration
-        before = f'module(load="imuxsock" SysSock.Use="off")\ninput(type="imuxsock" Socket="{local}")\n'
+        before = socket_input(local)
         mark = "rsyslog"
     else:
         changes |= {"port(6514)": f"port({port})", "port(5514)": f"port({raw_port})"}

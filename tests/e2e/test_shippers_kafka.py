@@ -4,26 +4,32 @@ Shipper, broker and pipeline are each killed with -9 and started again while aud
 becomes the same events as the same lines read from a file, once, and every record is in the ledger.
 """
 
-import os
 import signal
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pipelines.lake_reader import delta_table
 from pipelines.settings import Settings
 from tests.kafka_broker import KafkaBroker
-from tests.logster_process import LOGSTER, running, wait_for_batch
-from tests.syslog_daemons import MESSAGES, Daemon, audit_lines, daemon_named, placed, send_messages, wait_for
+from tests.logster_process import LOGSTER, environment, running, wait_for_batch
+from tests.pipelines.tables import rows
+from tests.syslog_daemons import (
+    MESSAGES,
+    OWN,
+    Daemon,
+    audit_lines,
+    daemon_named,
+    placed,
+    send_messages,
+    socket_input,
+    wait_for,
+)
 
 pytestmark = pytest.mark.e2e
 
-# of an event: what depends on when and by whom it was carried
-OWN = {"event_id", "tenant", "ingested_at", "record_id", "record_ids"}
 # what other events tell of its process: of two starts of a pid in one millisecond the event's id decides, and it has the
 # tenant in it
 OF_OTHERS = {"command_line", "parent_command_line", "parent_name", "parent_path"}
@@ -41,9 +47,9 @@ def shipper_config(daemon: Daemon, kafka: KafkaBroker, topic: str, log: Path, lo
     }  # fmt: skip
     if daemon.name == "syslog-ng":
         return placed(daemon, "kafka", log.parent, changes | {"/dev/log": str(local)})
-    # the socket is of the distribution's own configuration
-    before = f'module(load="imuxsock" SysSock.Use="off")\ninput(type="imuxsock" Socket="{local}")\n'
-    return placed(daemon, "kafka", log.parent, changes | {"/var/spool/rsyslog": str(log.parent)}, before)
+    return placed(
+        daemon, "kafka", log.parent, changes | {"/var/spool/rsyslog": str(log.parent)}, before=socket_input(local)
+    )
 
 
 def test_the_audit_log_becomes_its_events_through_kills_of_all_three(
@@ -55,10 +61,7 @@ def test_the_audit_log_becomes_its_events_through_kills_of_all_three(
     log.touch()
     config = shipper_config(daemon, kafka, topic, log, local)
     settings = Settings(lake=str(tmp_path / "lake"), _env_file=None)
-    told = {name: value for name, value in os.environ.items() if not name.startswith(("LOGSTER_", "MLFLOW_"))} | {
-        "LOGSTER_LAKE": settings.lake, "LOGSTER_TRIGGER": "PT1S", "LOGSTER_SPARK_MASTER": "local[2]",
-        "LOGSTER_SPARK_DRIVER_MEMORY": "2g", "LOGSTER_KAFKA_SERVERS": kafka.servers, "LOGSTER_KAFKA_TOPICS": topic,
-    }  # fmt: skip
+    told = environment(settings, LOGSTER_KAFKA_SERVERS=kafka.servers, LOGSTER_KAFKA_TOPICS=topic)
 
     def add(more: list[str]) -> None:
         with log.open("a", encoding="utf-8") as file:
@@ -115,10 +118,3 @@ def test_the_audit_log_becomes_its_events_through_kills_of_all_three(
         if event["source"] == "syslog"
     }
     assert by_message == {message.split(": ", 1)[1].strip(): found for message, found in MESSAGES.items()}
-
-
-def rows(settings: Settings, name: str) -> list[dict[str, Any]]:
-    table = delta_table(settings, name)
-    assert table is not None, name
-    found: list[dict[str, Any]] = table.to_pyarrow_table().to_pylist()
-    return found

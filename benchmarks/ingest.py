@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,6 @@ from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.peer import write_events
 from benchmarks.telemetry import Telemetry, write_auditd, write_windows
 from benchmarks.usage import Usage, measured
 from logster.runtime import end_java
@@ -37,6 +37,7 @@ __all__ = ["Ingested", "ingest_stream", "main"]
 _MEGABYTE = 1_000_000
 _ENDPOINT_MEGABYTES = 5  # of Windows telemetry in a file; with the next, some 200 MB a micro-batch
 _FILES_A_BATCH = 40
+_PEERS = {"duckdb": "benchmarks.peer", "polars": "benchmarks.polars_peer"}  # loaded when the threads are known
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -67,7 +68,9 @@ def main(
     cores: Annotated[int, typer.Option(help="threads of Spark and of the peer")] = _CORES,
     out: Annotated[Path | None, typer.Option(help="write all figures there, as JSON")] = None,
 ) -> None:
-    """Measure ingestion alone, at growing sizes, against a peer in the same run."""
+    """Measure ingestion alone, at growing sizes, against two peers in the same run."""
+    # before Polars is loaded: it cannot be told later
+    os.environ["POLARS_MAX_THREADS"] = str(cores)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     console = Console()
     report: dict[str, Any] = {
@@ -88,9 +91,10 @@ def main(
                         tempfile.TemporaryDirectory(dir=folder) as place,
                     ):
                         report["runs"].append(_run(spark, kind, size, Path(place), cores))
-                    console.print(
-                        f"{kind}, {size:g} MB: {time.perf_counter() - began:.0f} s, telemetry's making included"
-                    )
+                    if out is not None:  # hours may go into it: what was measured stays, whatever comes after
+                        out.write_text(json.dumps(report, indent=2) + "\n")
+                    console.print(_table(report["runs"][-1:], cores))
+                    console.print(f"in {time.perf_counter() - began:.0f} s, telemetry's making included")
         finally:
             spark.stop()
             end_java()
@@ -149,21 +153,28 @@ def _run(spark: SparkSession, kind: str, megabytes: float, folder: Path, cores: 
     else:
         telemetry = write_auditd(folder / "landing", n_bytes)
     done = ingest_stream(spark, telemetry, folder)
-    with measured() as peer:
-        n_events = write_events(telemetry, kind, folder / "peer.parquet", n_threads=cores)
-    if n_events != done.n_events:
-        raise RuntimeError(f"the peer made {n_events} events of the {kind} files, Logster {done.n_events}")
+    peers = {name: _peer(name, telemetry, kind, folder, cores, done.n_events) for name in ("duckdb", "polars")}
     size = telemetry.n_bytes / _MEGABYTE
     return {
         "kind": kind,
         "megabytes": size,
         **asdict(done),
-        "peer": asdict(peer),
+        "peers": {name: asdict(usage) for name, usage in peers.items()},
         "megabytes_per_core_second": size / done.usage.seconds / cores,
         "megabytes_per_processor_second": size / done.usage.processor_seconds if done.usage.processor_seconds else None,
-        "peer_times_as_fast": done.usage.seconds / peer.seconds,
+        "peers_times_as_fast": {name: done.usage.seconds / usage.seconds for name, usage in peers.items()},
         "stored_share": done.stored / telemetry.n_bytes,
     }
+
+
+def _peer(name: str, telemetry: Telemetry, kind: str, folder: Path, cores: int, n_events: int) -> Usage:
+    """What a peer takes for the same files; it must find as many events."""
+    write = import_module(_PEERS[name]).write_events
+    with measured() as usage:
+        found = write(telemetry, kind, folder / f"{name}.parquet", n_threads=cores)
+    if found != n_events:
+        raise RuntimeError(f"{name} made {found} events of the {kind} files, Logster {n_events}")
+    return usage
 
 
 def _peak() -> int | None:
@@ -178,14 +189,15 @@ def _peak() -> int | None:
 
 def _table(runs: Iterable[dict[str, Any]], cores: int) -> Table:
     table = Table(title=f"{cores} cores used", title_justify="left")
-    for name in ("", "MB", "batches", "MB/core s", "MB/CPU s", "DuckDB ÷", "stored", "files", "peak GiB"):
+    names = ("", "MB", "batches", "MB/core s", "MB/CPU s", "DuckDB ÷", "Polars ÷", "stored", "files", "peak GiB")
+    for name in names:
         table.add_column(name, justify="left" if not name else "right")
     for run in runs:
         per_processor, peak = run["megabytes_per_processor_second"], run["peak_memory"]
         table.add_row(
             run["kind"], f"{run['megabytes']:,.0f}", str(run["n_batches"]),
             f"{run['megabytes_per_core_second']:.2f}", f"{per_processor:.2f}" if per_processor else "–",
-            f"{run['peer_times_as_fast']:.1f}", f"{run['stored_share']:.1%}", str(run["n_files"]),
+            *[f"{ratio:.1f}" for ratio in run["peers_times_as_fast"].values()], f"{run['stored_share']:.1%}", str(run["n_files"]),
             f"{peak / 2**30:.1f}" if peak else "–",
         )  # fmt: skip
     return table

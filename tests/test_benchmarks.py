@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from benchmarks import polars_peer
 from benchmarks.peer import events_of
 from benchmarks.telemetry import Telemetry, write_auditd, write_windows
 from benchmarks.usage import measured
@@ -81,6 +82,19 @@ def test_the_peer_reads_executions_with_arguments_in_hex(auditd):
     assert executions
     assert all(row["process_path"].startswith("/") for row in executions)
     assert all(row["command_line"] for row in executions if row["outcome"] == "success")
+
+
+@pytest.mark.parametrize("kind", ["windows", "auditd"])
+def test_both_peers_read_the_same(kind, request):
+    telemetry = request.getfixturevalue(kind)
+    read = polars_peer.events_of(telemetry, kind).collect().to_dicts()
+    compared = ("endpoint", "ts", "event_code", "action", "outcome", "process_pid", "process_path", "file_path", "dst_ip",
+                "dst_port", "src_ip", "syscall", "registry_key", "script_text", "parent_pid")  # fmt: skip
+
+    def told(rows: list[dict]) -> list[tuple]:
+        return sorted((tuple(row.get(name) for name in compared) for row in rows), key=repr)
+
+    assert told(read) == told(rows_of(telemetry, kind))
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processor time is read from /proc")

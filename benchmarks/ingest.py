@@ -27,7 +27,9 @@ from benchmarks.usage import Usage, measured
 from logster.runtime import end_java
 from pipelines.ingestion import ingest_batch
 from pipelines.lake import Lake
+from pipelines.lake_reader import delta_table
 from pipelines.ledger import read_ledger
+from pipelines.maintenance import compact
 from pipelines.session import start_session
 from pipelines.settings import Settings
 from pipelines.sources.files import lines_of_files, stream_files
@@ -52,6 +54,8 @@ class Ingested:
         n_files: data files of ``raw`` and ``events``.
         stored: size of these (bytes).
         peak_memory: most that Java has held so far (bytes); None where the system does not tell.
+        compaction: time of putting the small ones of these together afterwards (`pipelines.maintenance.compact`).
+        file_sizes: of each of the two tables the sizes (bytes) that its files have then.
     """
 
     usage: Usage
@@ -60,11 +64,14 @@ class Ingested:
     n_files: int
     stored: int
     peak_memory: int | None
+    compaction: Usage
+    file_sizes: dict[str, list[int]]
 
 
 def main(
     megabytes: Annotated[str, typer.Option(help="sizes of the input (MB), each on its own")] = "500,1000,2000",
     kinds: Annotated[str, typer.Option(help="kinds of telemetry")] = "windows,auditd",
+    warm_up: Annotated[float, typer.Option(help="MB of each kind that are read first and not counted")] = 400,
     cores: Annotated[int, typer.Option(help="threads of Spark and of the peer")] = _CORES,
     out: Annotated[Path | None, typer.Option(help="write all figures there, as JSON")] = None,
 ) -> None:
@@ -84,6 +91,9 @@ def main(
         spark = start_session(Settings(lake=name, spark_master=f"local[{cores}]", _env_file=None))
         try:
             for kind in kinds.split(","):
+                if warm_up:
+                    with console.status(f"{kind}: warming up"), tempfile.TemporaryDirectory(dir=folder) as place:
+                        _run(spark, kind, warm_up, Path(place), cores)
                 for size in (float(text) for text in megabytes.split(",")):
                     began = time.perf_counter()
                     with (
@@ -140,9 +150,13 @@ def ingest_stream(spark: SparkSession, telemetry: Telemetry, folder: Path) -> In
         raise RuntimeError(f"of {telemetry.n_records} records the ledger has {ledger}")
     stored = [file for table in ("raw", "events") for file in (folder / "lake" / table).rglob("*.parquet")]
     stored = [file for file in stored if "_delta_log" not in file.parts]
+    stored_bytes = sum(file.stat().st_size for file in stored)
+    with measured() as compaction:
+        compact(lake, ("raw", "events"), at_least=2)
     return Ingested(
-        usage, ledger.n_events, sum(map(bool, sizes)), len(stored), sum(file.stat().st_size for file in stored), _peak()
-    )
+        usage, ledger.n_events, sum(map(bool, sizes)), len(stored), stored_bytes, _peak(), compaction,
+        {name: _file_sizes(settings, name) for name in ("raw", "events")},
+    )  # fmt: skip
 
 
 def _run(spark: SparkSession, kind: str, megabytes: float, folder: Path, cores: int) -> dict[str, Any]:
@@ -167,6 +181,12 @@ def _run(spark: SparkSession, kind: str, megabytes: float, folder: Path, cores: 
     }
 
 
+def _file_sizes(settings: Settings, name: str) -> list[int]:
+    table = delta_table(settings, name)
+    assert table is not None  # it was just written
+    return sorted(table.get_add_actions(flatten=True)["size_bytes"].to_pylist())
+
+
 def _peer(name: str, telemetry: Telemetry, kind: str, folder: Path, cores: int, n_events: int) -> Usage:
     """What a peer takes for the same files; it must find as many events."""
     write = import_module(_PEERS[name]).write_events
@@ -189,7 +209,20 @@ def _peak() -> int | None:
 
 def _table(runs: Iterable[dict[str, Any]], cores: int) -> Table:
     table = Table(title=f"{cores} cores used", title_justify="left")
-    names = ("", "MB", "batches", "MB/core s", "MB/CPU s", "DuckDB ÷", "Polars ÷", "stored", "files", "peak GiB")
+    names = (
+        "",
+        "MB",
+        "batches",
+        "MB/core s",
+        "MB/CPU s",
+        "DuckDB ÷",
+        "Polars ÷",
+        "stored",
+        "files",
+        "peak GiB",
+        "put together s",
+        "to MB",
+    )
     for name in names:
         table.add_column(name, justify="left" if not name else "right")
     for run in runs:
@@ -198,7 +231,8 @@ def _table(runs: Iterable[dict[str, Any]], cores: int) -> Table:
             run["kind"], f"{run['megabytes']:,.0f}", str(run["n_batches"]),
             f"{run['megabytes_per_core_second']:.2f}", f"{per_processor:.2f}" if per_processor else "–",
             *[f"{ratio:.1f}" for ratio in run["peers_times_as_fast"].values()], f"{run['stored_share']:.1%}", str(run["n_files"]),
-            f"{peak / 2**30:.1f}" if peak else "–",
+            f"{peak / 2**30:.1f}" if peak else "–", f"{run['compaction']['seconds']:.0f}",
+            "; ".join(" ".join(f"{size / _MEGABYTE:.0f}" for size in of) for of in run["file_sizes"].values()),
         )  # fmt: skip
     return table
 

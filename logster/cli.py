@@ -14,10 +14,11 @@ import typer
 
 from logster.alert_commands import alerts_app
 from logster.command import check_format, command_settings, progress_display
-from logster.display import ERRORS, OUTPUT, ledger_table, plain
+from logster.display import ERRORS, OUTPUT, compaction_table, ledger_table, plain
 from logster.model_commands import models_app
 from logster.quarantine_commands import quarantine_app
 from pipelines.errors import IngestError, LakeError, LogsterError, QueryError
+from pipelines.java_errors import first_line, java_causes
 from pipelines.schemas.alerts import FeedbackVerdict
 from pipelines.settings import Settings, load_settings
 from pipelines.sources.files import AUTO_FORMAT, DEFAULT_TENANT
@@ -60,8 +61,10 @@ def _run_app() -> int:
     except Exception as error:
         if load_settings().log_level == "DEBUG":
             raise
-        first_line = next(iter(str(error).strip().splitlines()), "")
-        _tell(f"unexpected {type(error).__name__}: {first_line} (LOGSTER_LOG_LEVEL=DEBUG shows where)")
+        told = f"{type(error).__name__}: {first_line(error)}"
+        if (causes := java_causes(error)) and causes[-1].message not in told:  # py4j's own words only name the call
+            told = f"{told} {causes[-1].text}"
+        _tell(f"unexpected {told} (LOGSTER_LOG_LEVEL=DEBUG shows where)")
     else:
         return 0
     return 1
@@ -228,6 +231,30 @@ def ledger() -> None:
     OUTPUT.print(ledger_table(found))
     if not found.balances:
         raise typer.Exit(1)
+
+
+@app.command()
+def maintain() -> None:
+    """Put small files together and remove what no table holds any more; for lakes whose stream does not, and is not running."""
+    from logster.queue import check_lake
+    from logster.runtime import opened_lake
+    from pipelines.locks import detecting, owning
+    from pipelines.maintenance import compact, remove_unreferenced
+
+    settings = command_settings()
+    check_lake(settings)
+    with (
+        progress_display() as progress,
+        opened_lake(settings, app_name="logster-maintain") as lake,
+        owning(settings, lake.spark),
+        detecting(settings),
+    ):
+        task = progress.add_task("putting small files together")
+        done = compact(lake)
+        if settings.vacuum_after:
+            progress.update(task, description="removing files that no table holds any more")
+            remove_unreferenced(lake, after=settings.vacuum_after)
+    OUTPUT.print(compaction_table(done) if done else "no table has many small files")
 
 
 @app.command()

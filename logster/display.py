@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +13,12 @@ from logster.superset_home import sign_in
 from pipelines.ledger import Ledger
 from pipelines.settings import Settings
 
-__all__ = ["ERRORS", "OUTPUT", "SHORT_ID", "address_table", "alerts_table", "ledger_table", "plain"]
+if TYPE_CHECKING:
+    from pipelines.maintenance import Compaction  # brings Spark, which most commands do without
+
+__all__ = [
+    "ERRORS", "OUTPUT", "SHORT_ID", "address_table", "alerts_table", "compaction_table", "ledger_table", "plain",
+]  # fmt: skip
 
 # a file or a pipe has no width; a table that is cut to 80 columns there can be neither read nor searched
 _UNBOUND = 1_000_000
@@ -70,6 +75,16 @@ def ledger_table(ledger: Ledger) -> Table:
     ):
         table.add_row(name, f"{value:,}")
     table.add_row("balances", "[green]yes[/]" if ledger.balances else "[bold red]NO[/]")
+    return table
+
+
+def compaction_table(done: "Iterable[Compaction]") -> Table:
+    """What was put together, a row a table."""
+    table = Table(title="Files put together", title_justify="left")
+    for name in ("table", "files before", "after", "MB"):
+        table.add_column(name, justify="left" if name == "table" else "right")
+    for one in done:
+        table.add_row(one.table, f"{one.n_before:,}", f"{one.n_after:,}", f"{one.n_bytes / 1e6:,.1f}")
     return table
 
 

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pipelines.lake import Lake
 from pipelines.lineage import settled
 from pipelines.normalise.auditd import AUDIT
-from pipelines.normalise.process_keys import process_marks, stale_events, with_process_keys
+from pipelines.normalise.process_keys import process_marks, stale_events, unnamed_pids, with_process_keys
 from pipelines.normalise.records import (
     by_kind,
     events_of,
@@ -26,8 +26,7 @@ from pipelines.normalise.records import (
     recognise_records,
     repeated_ids,
 )
-from pipelines.windows.times import with_pane_start
-from pipelines.windows.window_graphs import windows_of_panes
+from pipelines.windows.times import covering_windows, micros, with_pane_start
 
 __all__ = ["BatchCounts", "distinct_events", "ingest_batch", "pending_work", "raw_rows", "write_events"]
 
@@ -36,6 +35,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GROUP_REACH = 10 * 60 * 1_000_000  # microseconds
 # a start tells about events up to this long before it (`pipelines.normalise.process_keys`)
 _MARK_REACH = 60 * 1_000_000
+_ENDPOINT = ("tenant", "endpoint", "platform")
 _DERIVED = (
     "process_key", "parent_key", "target_key",
     "command_line", "parent_name", "parent_path", "parent_command_line",
@@ -164,8 +164,6 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
     lake.append("process_marks", marks if unseen is events else process_marks(unseen), app_id=stream_id, version=number)
     if grown is not None:
         marks = settled(marks.unionByName(_replace_marks(lake, grown)))
-    endpoints = events.select("tenant", "endpoint").distinct()
-    known = settled(lake.read("process_marks").join(F.broadcast(endpoints), ["tenant", "endpoint"], "left_semi"))
 
     # the work list comes before what changes events in place: after a crash in between, nothing tells what changed
     touched = whole
@@ -176,13 +174,19 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
 
     # looked for before this batch's own events are among them
     stale = _stale_events(lake, marks, grown, first - _MARK_REACH)
-    lake.append("events", with_process_keys(unseen, known), app_id=stream_id, version=number)
+    lake.append("events", _keyed(lake, unseen), app_id=stream_id, version=number)
     if grown is not None:
         prune = f"t.ts >= timestamp_micros({first - _GROUP_REACH})"
-        lake.merge("events", settled(with_process_keys(grown, known)), prune=prune)
+        lake.merge("events", settled(_keyed(lake, grown)), prune=prune)
     if stale is not None:
-        _rekey(lake, stale, known, first - _MARK_REACH, batch_id)
+        _rekey(lake, stale, first - _MARK_REACH, batch_id)
     return n_events
+
+
+def _keyed(lake: Lake, events: DataFrame) -> DataFrame:
+    """Events with the keys of processes that the lake's marks give them."""
+    asked = unnamed_pids(events)  # no more than a batch has, however many marks an endpoint has left in its life
+    return with_process_keys(events, lake.read("process_marks").join(F.broadcast(asked), asked.columns, "left_semi"))
 
 
 def _replace_marks(lake: Lake, grown: DataFrame) -> DataFrame:
@@ -222,9 +226,9 @@ def _stale_events(lake: Lake, marks: DataFrame, grown: DataFrame | None, since: 
     return None if stale.isEmpty() else stale
 
 
-def _rekey(lake: Lake, stale: DataFrame, known: DataFrame, since: int, batch_id: str) -> None:
+def _rekey(lake: Lake, stale: DataFrame, since: int, batch_id: str) -> None:
     """Give events the keys that they would have had, had they come after the marks that are known by now."""
-    again = with_process_keys(stale, known)
+    again = _keyed(lake, stale)
     before = stale.select("event_id", *[F.col(name).alias(f"_{name}") for name in _DERIVED])
     differs = reduce(or_, [~F.col(name).eqNullSafe(F.col(f"_{name}")) for name in _DERIVED])
     changed = settled(again.join(before, "event_id").where(differs).select(*again.columns))
@@ -234,24 +238,30 @@ def _rekey(lake: Lake, stale: DataFrame, known: DataFrame, since: int, batch_id:
 
 
 def pending_work(events: DataFrame, lake: Lake, *, batch_id: str) -> DataFrame:
-    """The panes and windows that events fall into, as rows of ``pending``."""
+    """The panes and windows that events fall into, each once, as rows of ``pending``."""
     slide, width = lake.settings.window_slide, lake.settings.window_width
-    panes = (
+    endpoints = (
         with_pane_start(events, slide)
-        .groupBy("tenant", "endpoint", "platform", "pane_start")
-        .agg(F.max("ingested_at").alias("ingested_at"))
+        .groupBy(*_ENDPOINT)
+        .agg(F.collect_set(F.unix_micros("pane_start")).alias("panes"), F.max("ingested_at").alias("ingested_at"))
     )
-    newest = panes.groupBy("tenant", "endpoint", "platform").agg(F.max("ingested_at").alias("ingested_at"))
-    windows = windows_of_panes(panes, width=width, slide=slide).join(newest, ["tenant", "endpoint", "platform"])
-    step = F.expr(f"INTERVAL {int(slide.total_seconds())} SECONDS")
-    rows = panes.select(
-        "tenant", "endpoint", "platform", F.lit("pane").alias("kind"), F.col("pane_start").alias("start"),
-        (F.col("pane_start") + step).alias("end"), "ingested_at",
-    ).unionByName(windows.select(
-        "tenant", "endpoint", "platform", F.lit("window").alias("kind"), F.col("window_start").alias("start"),
-        F.col("window_end").alias("end"), "ingested_at",
-    ))  # fmt: skip
-    return rows.withColumn("batch_id", F.lit(batch_id))
+    windows = covering_windows(F.col("panes"), width=width, slide=slide)
+    work = F.explode(F.concat(_work("pane", F.col("panes"), slide), _work("window", windows, width))).alias("work")
+    return endpoints.select(*_ENDPOINT, work, "ingested_at").select(
+        *_ENDPOINT, "work.*", "ingested_at", F.lit(batch_id).alias("batch_id")
+    )
+
+
+def _work(kind: str, starts: Column, length: timedelta) -> Column:
+    """What begins at these microseconds, as an array of struct(kind, start, end)."""
+    return F.transform(
+        starts,
+        lambda start: F.struct(
+            F.lit(kind).alias("kind"),
+            F.timestamp_micros(start).alias("start"),
+            F.timestamp_micros(start + micros(length)).alias("end"),
+        ),
+    )
 
 
 def _bounds(events: DataFrame) -> tuple[int, int, int]:

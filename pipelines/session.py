@@ -51,8 +51,9 @@ _SESSION_CONF = {
     "spark.ui.enabled": "false",
 }
 
-# the pass over a batch's records is one generated method of more than 8,000 bytes, which Java by default never compiles
-_JAVA_OPTIONS = "-XX:-DontCompileHugeMethods"
+# the pass over a batch's records is one generated method of more than 8,000 bytes, which Java by default never compiles;
+# and where compiled code has no room left, Java stops compiling for good: a stream makes new code as long as it runs
+_JAVA_OPTIONS = "-XX:-DontCompileHugeMethods -XX:ReservedCodeCacheSize=512m"
 
 
 def start_session(
@@ -65,7 +66,7 @@ def start_session(
     """
     # workers must be this interpreter: the machine's python3 has no pyarrow
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    conf = {"spark.app.name": app_name, **_SESSION_CONF}
+    conf = {"spark.app.name": app_name, **_SESSION_CONF, **_compaction_conf(settings.file_bytes)}
     builder = SparkSession.builder
     if settings.spark_remote:
         builder = builder.remote(settings.spark_remote)
@@ -101,6 +102,22 @@ def start_session(
     if java_log:  # not before: who reads the error wants to read the file
         atexit.register(java_log.unlink, missing_ok=True)
     return session
+
+
+def _compaction_conf(file_bytes: int) -> dict[str, str]:
+    """What Delta's OPTIMIZE needs to make files of such a size.
+
+    A clustered table is rewritten in parts ("cubes"), and one that is large enough is left alone from then on. By default
+    that begins at 100 GB, and all of a smaller table would be written again each time.
+    """
+    prefix = "spark.databricks.delta.optimize"
+    cubes = f"{prefix}.clustering.mergeStrategy.minCubeSize"
+    return {
+        f"{prefix}.maxFileSize": str(file_bytes),
+        f"{prefix}.minFileSize": str(file_bytes // 2),
+        f"{cubes}.threshold": str(file_bytes),
+        f"{cubes}.targetCubeSize": str(4 * file_bytes),
+    }
 
 
 def _java_log(settings: Settings) -> Path | None:

@@ -120,6 +120,15 @@ class Settings(BaseSettings):
         8_589_934_592, ge=1024, description="a file that unpacks to more is refused by `logster ingest` (bytes)"
     )
     max_compression_ratio: int = Field(1000, ge=2, description="a file that unpacks to more times its size is refused")
+    compact_every: timedelta = Field(
+        timedelta(minutes=10),
+        description="how often the stream puts small files together; 0: only `logster maintain` does",
+    )
+    file_bytes: int = Field(134_217_728, ge=1_048_576, description="size that files are put together to (bytes)")
+    vacuum_after: timedelta = Field(
+        timedelta(days=7),
+        description="files that no table holds any more are removed after so long, at least seven days; 0: never",
+    )
     api_host: str = Field("127.0.0.1", description="address that the API listens on")
     api_port: int = Field(8080, ge=1, le=65535, description="port of the API")
     collector_host: str = Field(
@@ -156,7 +165,14 @@ class Settings(BaseSettings):
             raise ValueError("must be longer than zero")
         return value
 
-    @field_validator("allowed_lateness", "idle_timeout", "collector_commit_interval")
+    @field_validator("vacuum_after")
+    @classmethod
+    def _must_outlast_readers(cls, value: timedelta) -> timedelta:
+        if timedelta(0) != value < timedelta(days=7):  # Delta refuses less
+            raise ValueError("must be 0 or at least seven days (P7D)")
+        return value
+
+    @field_validator("allowed_lateness", "idle_timeout", "collector_commit_interval", "compact_every")
     @classmethod
     def _must_not_be_negative(cls, value: timedelta) -> timedelta:
         if value < timedelta(0):

@@ -148,7 +148,7 @@ class SourceQuery:
         elif any(cause.message.startswith(_ROWS_CHANGED) for cause in causes):
             wrapped = SourceError(
                 f"rows of the table of {self.source.name} were deleted or updated, and only what is appended is read: "
-                "on_change = 'skip' in its mapping file passes over such commits"
+                "on_change = 'skip' in its mapping file passes over such commits, 'feed' reads what rows were updated to"
             )
         elif causes:
             wrapped = LogsterError(f"the stream stopped: {self.source.name}: {causes[-1].text}")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -22,6 +22,7 @@ from pipelines.ingestion import BatchCounts, ingest_batch
 from pipelines.lake import Lake
 from pipelines.lake_reader import delta_table
 from pipelines.locks import detecting, owning
+from pipelines.maintenance import compact, remove_unreferenced
 from pipelines.source_query import SourceQuery
 from pipelines.sources.streams import sources_of
 from pipelines.ttp.ruleset import rules_in_use
@@ -29,6 +30,7 @@ from pipelines.ttp.ruleset import rules_in_use
 __all__ = ["Progress", "StreamDriver", "StreamListener"]
 
 _LOG = structlog.get_logger("logster.stream")
+_VACUUM_EVERY = timedelta(days=1)
 
 
 @dataclass
@@ -97,6 +99,7 @@ class StreamDriver:
         self._is_stopping = False
         self._writing = threading.Lock()
         self._arrived = threading.Event()
+        self._compacted_at = self._vacuumed_at = time.monotonic()
 
     def run_once(self, *, close_all: bool = True) -> None:
         """Handle everything that has arrived, and return.
@@ -112,6 +115,7 @@ class StreamDriver:
                 query.start(once=True)
                 query.finish()
             self._detect(close_all=close_all)
+            self._maintain(lambda: False)
             self.progress.now_doing("done")
 
     def run(self, stop: threading.Event) -> None:
@@ -133,6 +137,8 @@ class StreamDriver:
                     for query in queries:
                         query.look_after()
                     self._detect(close_all=False)
+                    if time.monotonic() - self._compacted_at >= self.lake.settings.compact_every.total_seconds():
+                        self._maintain(stop.is_set)
                     self._wait(stop)
             finally:
                 self._stop(queries)
@@ -206,6 +212,22 @@ class StreamDriver:
                 for listener in self._listeners:
                     listener.detected(counts, at=now)
             return counts
+
+    def _maintain(self, is_over: Callable[[], bool]) -> None:
+        """Put small files together between two batches, since it must not meet a change of rows; unless it is off."""
+        settings = self.lake.settings
+        if not settings.compact_every:
+            return
+        with self._writing, detecting(settings, wait=False) as is_ours:
+            if not is_ours:  # a backfill changes rows; the next round asks again
+                return
+            self.progress.now_doing("putting small files together")
+            compact(self.lake, is_over=is_over)
+            is_due = time.monotonic() - self._vacuumed_at >= _VACUUM_EVERY.total_seconds()
+            if settings.vacuum_after and is_due and not is_over():
+                remove_unreferenced(self.lake, after=settings.vacuum_after)
+                self._vacuumed_at = time.monotonic()
+        self._compacted_at = time.monotonic()
 
     @contextmanager
     def _owned(self) -> Iterator[list[SourceQuery]]:

@@ -25,8 +25,9 @@ def spark() -> Iterator[SparkSession]:
             "spark.sql.shuffle.partitions": "1",
             "spark.sql.adaptive.enabled": "false",
             # a test's frames are small: Java's second compiler costs more than it saves (85 to 57 seconds of processor
-            # time for a first micro-batch)
-            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+            # time for a first micro-batch). With one compiler there are 48 MB for its code, and once they are full the
+            # rest of the run is interpreted
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=1g -XX:+UseSerialGC",
         },
     )
     yield session

@@ -20,6 +20,8 @@ def environment(settings: Settings, **variables: str) -> dict[str, str]:
     return kept | {
         "LOGSTER_LAKE": settings.lake, "LOGSTER_TRIGGER": "PT1S", "LOGSTER_SPARK_MASTER": "local[2]",
         "LOGSTER_SPARK_DRIVER_MEMORY": "2g",
+        # a life of a few batches: Java's second compiler costs more than it saves (as in conftest.py)
+        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1",
     } | variables  # fmt: skip
 
 

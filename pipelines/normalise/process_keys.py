@@ -12,7 +12,7 @@ from pipelines.lake import conform
 from pipelines.normalise.auditd import AUDIT
 from pipelines.schemas.tables import table_named
 
-__all__ = ["process_marks", "stale_events", "with_process_keys"]
+__all__ = ["process_marks", "stale_events", "unnamed_pids", "with_process_keys"]
 
 _SECOND = 1_000_000  # microseconds
 _SAME_IMAGE_CHAIN = 60 * _SECOND  # Linux: an exec so soon after another by the same parent's child replaces its image
@@ -48,7 +48,8 @@ def with_process_keys(events: DataFrame, marks: DataFrame) -> DataFrame:
 
     Args:
         events: rows of `EVENTS`, one an event_id.
-        marks: `process_marks` of at least all events of these pids up to the latest event; doubles do not matter.
+        marks: `process_marks` of at least all events of their `unnamed_pids` up to the latest event; doubles do not
+            matter.
     """
     found = _found(_lookups(events), _spans(marks))
     is_audit = F.col("source").isin(*AUDIT)
@@ -68,12 +69,17 @@ def with_process_keys(events: DataFrame, marks: DataFrame) -> DataFrame:
     return keyed.withColumns(changes).select(*events.columns)
 
 
+def unnamed_pids(events: DataFrame) -> DataFrame:
+    """Columns tenant, endpoint, pid: what must be looked up among `process_marks` to key these events, each once."""
+    return events.select("tenant", "endpoint", F.explode(_unnamed()).alias("pid")).distinct()
+
+
 def stale_events(existing: DataFrame, new_marks: DataFrame) -> DataFrame:
     """Of events already keyed, those whose keys may change now that marks have come."""
     since = new_marks.groupBy(*_PID).agg((F.min(F.unix_micros("ts")) - _STALE_REACH).alias("since"))
     named = existing.select(
         "event_id", "tenant", "endpoint", F.unix_micros("ts").alias("at"),
-        F.explode(F.array_compact(F.array(*[_unnamed_pid(role) for role in _ROLES]))).alias("pid"),
+        F.explode(_unnamed()).alias("pid"),
     )  # fmt: skip
     touched = named.join(F.broadcast(since), _PID).where(F.col("at") >= F.col("since")).select("event_id").distinct()
     return existing.join(touched, "event_id", "left_semi")
@@ -86,6 +92,10 @@ def _pid(role: str) -> Column:
 def _unnamed_pid(role: str) -> Column:
     """The role's pid where nothing better names it; auditd's always, for what else its marks tell."""
     return F.when(F.col(f"{role}_guid").isNull(), _pid(role))
+
+
+def _unnamed() -> Column:
+    return F.array_compact(F.array(*[_unnamed_pid(role) for role in _ROLES]))
 
 
 def _lookups(events: DataFrame) -> DataFrame:

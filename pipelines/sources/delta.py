@@ -43,6 +43,8 @@ __all__ = ["FILE_COLUMN", "check_table", "lines_of_table", "stream_table"]
 FILE_COLUMN = "_logster_file"
 """The data file of a row, beside the columns of its table."""
 
+_FEED = ("_change_type", "_commit_version", "_commit_timestamp")  # what a change feed has beside the table's columns
+_FEED_PROPERTY = "delta.enableChangeDataFeed"
 _BYTES_PER_TRIGGER = "256m"  # a batch may be one file larger
 _KEPT_OF_LONG_ROW = 1 << 16  # characters, as of a file's long line
 _NUL, _REPLACED = "\u0000", "\ufffd"
@@ -56,6 +58,7 @@ def check_table(spark: SparkSession, mapping: TableMapping) -> str:
     Raises:
         SourceError: the table cannot be read.
         SettingsError: an expression cannot be used; names the file, the field, and the nearest column where one is amiss.
+            Or the table has no change feed, and one is asked for.
     """
     try:
         delta = (
@@ -63,9 +66,14 @@ def check_table(spark: SparkSession, mapping: TableMapping) -> str:
             if _is_path(mapping)
             else DeltaTable.forName(spark, mapping.table)
         )
-        rows, table_id = delta.toDF(), delta.detail().select("id").collect()[0][0]
+        rows, (table_id, properties) = delta.toDF(), delta.detail().select("id", "properties").collect()[0]
     except Exception as error:
         raise SourceError(f"{mapping.file}: table {mapping.table} cannot be read: {first_line(error)}") from error
+    if mapping.on_change == "feed" and properties.get(_FEED_PROPERTY) != "true":
+        raise SettingsError(
+            f"{mapping.file}: table {mapping.table} has no change feed for on_change = 'feed': "
+            f"ALTER TABLE … SET TBLPROPERTIES ({_FEED_PROPERTY} = true) begins one, and `begin` must not lie before it"
+        )
     with _quiet():
         for field, expression in mapping.columns.items():
             _check_expression(rows, mapping, field, expression)
@@ -73,7 +81,10 @@ def check_table(spark: SparkSession, mapping: TableMapping) -> str:
 
 
 def stream_table(spark: SparkSession, settings: Settings, mapping: TableMapping) -> DataFrame:
-    """Stream the rows that are appended to a table, file by file, with the name of their file beside them."""
+    """Stream the rows that are appended to a table, file by file, with the name of their file beside them.
+
+    Of a change feed they are the rows that were added and what rows were updated to, with the table's version for a file.
+    """
     reader = (
         spark.readStream.format("delta")
         .option("maxFilesPerTrigger", settings.max_files_per_trigger)
@@ -81,9 +92,15 @@ def stream_table(spark: SparkSession, settings: Settings, mapping: TableMapping)
     )
     if mapping.on_change == "skip":
         reader = reader.option("skipChangeCommits", "true")
+    if mapping.on_change == "feed":
+        reader = reader.option("readChangeFeed", "true")
     if mapping.begin is not None:
         reader = reader.option("startingVersion", mapping.begin)
     rows = reader.load(_place(mapping)) if _is_path(mapping) else reader.table(mapping.table)
+    if mapping.on_change == "feed":
+        now = rows.where(F.col("_change_type").isin("insert", "update_postimage"))
+        version = F.concat(F.lit("version-"), F.col("_commit_version").cast("string"))
+        return now.withColumn(FILE_COLUMN, version).drop(*_FEED)
     return rows.withColumn(FILE_COLUMN, F.input_file_name())
 
 

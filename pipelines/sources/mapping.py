@@ -16,7 +16,7 @@ from pipelines.errors import SettingsError
 from pipelines.schemas.telemetry import EVENTS
 from pipelines.sources.names import TENANT_NAME
 
-__all__ = ["FIELDS", "REQUIRED", "TableMapping", "load_mapping", "nearest", "shipped_mappings"]
+__all__ = ["FIELDS", "ON_CHANGE", "REQUIRED", "TableMapping", "load_mapping", "nearest", "shipped_mappings"]
 
 _SHIPPED = Path(__file__).with_name("mappings")
 _MADE = {
@@ -26,6 +26,9 @@ _MADE = {
 FIELDS = tuple(name for name in EVENTS.names if name not in _MADE)
 """What a mapping may fill: the columns of ``events`` that Logster does not make itself."""
 REQUIRED = ("endpoint", "platform", "ts", "provider", "event_code", "category", "action")
+ON_CHANGE = ("stop", "skip", "feed")
+"""What may become of a commit that deletes or updates rows."""
+
 _KEYS = {"table": str, "mapping": str, "tenant": str, "begin": int, "on_change": str, "columns": dict}
 _WORDS = {str: "text", int: "a whole number", dict: "a table"}
 _SHOWN = 12
@@ -40,7 +43,8 @@ class TableMapping:
         file: where this is written.
         table: path, URI, or name in Spark's catalog.
         begin: version of the table whose commit is the first that a new checkpoint reads; None for all its rows.
-        on_change: what becomes of a commit that deletes or updates rows: ``stop``, or ``skip`` it.
+        on_change: what becomes of a commit that deletes or updates rows: ``stop``, ``skip`` it, or ``feed``, which reads what
+            rows were updated to from the table's change feed.
         tenant: whose all rows are; None where ``columns`` tells.
         columns: field of `FIELDS` -> SQL expression over the table's columns.
     """
@@ -81,8 +85,8 @@ def load_mapping(file: Path) -> TableMapping:
             raise SettingsError(f"{file}: {key} must be {_WORDS[_KEYS[key]]}, not {value!r}")
     if not told.get("table"):
         raise SettingsError(f"{file}: has no table: a path, a URI, or a name in Spark's catalog")
-    if (on_change := told.get("on_change", "stop")) not in ("stop", "skip"):
-        raise SettingsError(f"{file}: on_change is '{on_change}': stop or skip")
+    if (on_change := told.get("on_change", "stop")) not in ON_CHANGE:
+        raise SettingsError(f"{file}: on_change is '{on_change}': {', '.join(ON_CHANGE[:-1])} or {ON_CHANGE[-1]}")
     columns = _columns(file, told)
     tenant = told.get("tenant")
     if tenant is not None and "tenant" in columns:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-__all__ = ["micros", "panes_of_windows", "windows_of_panes", "with_pane_start"]
+__all__ = ["covering_windows", "micros", "panes_of_windows", "windows_of_panes", "with_pane_start"]
 
 _ENDPOINT = ["tenant", "endpoint", "platform"]
 
@@ -18,6 +18,18 @@ def micros(span: timedelta) -> int:
 def with_pane_start(events: DataFrame, slide: timedelta) -> DataFrame:
     """Add ``pane_start``: UTC start of the half-open pane [start, start + slide) of each event's ``ts``."""
     return events.withColumn("pane_start", F.timestamp_micros(_floored(F.unix_micros("ts"), micros(slide))))
+
+
+def covering_windows(panes: Column, *, width: timedelta, slide: timedelta) -> Column:
+    """The windows [start, start + width) that cover the given panes, each once, as an array of their starts.
+
+    Args:
+        panes: array of pane starts (microseconds since 1970).
+        width: a multiple of ``slide``.
+        slide: distance of window starts, and a pane's width.
+    """
+    steps = range(0, micros(width), micros(slide))
+    return F.array_distinct(F.flatten(F.transform(panes, lambda pane: F.array(*[pane - step for step in steps]))))
 
 
 def windows_of_panes(panes: DataFrame, *, width: timedelta, slide: timedelta) -> DataFrame:

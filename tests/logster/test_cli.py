@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from logster import cli
+
 
 def only_line(text: str) -> str:
     lines = text.splitlines()
@@ -185,3 +187,12 @@ def test_a_landing_zone_that_cannot_be_written_is_named(logster, tmp_path):
     ended = logster("ingest", str(file), LOGSTER_LANDING="/dev/null/zone")
     assert ended.returncode == 1
     assert f"refused {file}: cannot be put into /dev/null/zone (LOGSTER_LANDING, LOGSTER_LAKE): Not a" in ended.stderr
+
+
+@pytest.mark.slow
+def test_what_java_threw_is_told_with_its_cause(spark, monkeypatch, capsys):
+    monkeypatch.setattr("logster.cli.app", lambda: spark._jvm.java.io.FileInputStream("/nowhere/x"))
+    assert cli._run_app() == 1
+    told = capsys.readouterr().err
+    assert told.startswith("logster: unexpected Py4JJavaError: ")
+    assert "FileNotFoundException: /nowhere/x (No such file or directory) (LOGSTER_LOG_LEVEL=DEBUG shows where)" in told

@@ -259,6 +259,27 @@ def test_deleted_rows_stop_the_stream_or_are_passed_over(team):
     assert Counter(event["process_pid"] for event in rows(lake.settings, "events")) == {1: 1, 2: 1, 3: 1}
 
 
+def test_a_change_feed_gives_what_was_added_and_what_rows_were_updated_to(team):
+    team.append("agent", row(1), row(2), row(3))
+    agent = f"delta.`{team.folder / 'agent'}`"
+    lake = team.lake(team.maps("agent", COLUMNS, on_change="feed"))
+    with pytest.raises(SettingsError, match=r"agent\.toml: table .* has no change feed for on_change = 'feed'"):
+        read_all(lake)
+    team.spark.sql(f"ALTER TABLE {agent} SET TBLPROPERTIES (delta.enableChangeDataFeed = true)")
+    read_all(lake)
+    team.spark.sql(f"UPDATE {agent} SET who = 'root' WHERE pid = '2'")
+    team.spark.sql(f"DELETE FROM {agent} WHERE pid = '3'")
+    team.append("agent", row(4))
+    for _ in range(2):  # nothing comes twice
+        read_all(lake)
+        accounted(lake, 5)
+    told = sorted(
+        (event["process_pid"], dict(event["fields"]).get("who", "")) for event in rows(lake.settings, "events")
+    )
+    assert told == [(1, ""), (2, ""), (2, "root"), (3, ""), (4, "")]
+    assert not any(key.startswith("_") for event in rows(lake.settings, "events") for key, _ in event["fields"])
+
+
 def test_a_table_may_be_read_from_a_version_on(team):
     team.append("agent", row(1))
     team.append("agent", row(2))

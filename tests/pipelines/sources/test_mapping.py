@@ -32,7 +32,7 @@ TAKEN = 'table = "/t"\nmapping = "sentinel-process"\n'
         (TAKEN + 'tenant = "a b"', "tenant 'a b' cannot be used"),
         (TAKEN + 'tenant = "a"\n[columns]\ntenant = "TenantId"', "says tenant twice"),
         (TAKEN + 'begin = "latest"', "begin must be a whole number, not 'latest'"),
-        (TAKEN + 'on_change = "ignore"', "on_change is 'ignore': stop or skip"),
+        (TAKEN + 'on_change = "ignore"', "on_change is 'ignore': stop, skip or feed"),
         (TAKEN + '[columns]\nproces_pid = "P"', "fills 'proces_pid', which is no field of events; did you mean 'process_pid'"),
         (TAKEN + '[columns]\nprocess_key = "ProcessId"', "fills 'process_key', which is no field of events"),
         (TAKEN + "[columns]\nprocess_pid = 7", "process_pid must be an SQL expression in quotes, not 7"),

@@ -20,8 +20,12 @@ _LINE = f"(?:{_AUDIT}|{_SYSLOG})"
 
 
 def holds_several_records(record: Column) -> Column:
-    """Say whether a second JSON object, audit record or line of syslog begins on a line of its own; never null."""
+    """Say whether a second JSON object, audit record or line of syslog begins on a line of its own; never null.
+
+    In one record it would be lost without a word: parsers read the first JSON object and stop, auditd's pairs of two
+    records would run into one, and a line of syslog would be part of the message of the one before.
+    """
     has_lines = F.contains(record, F.lit("\n"))
     of_objects = F.startswith(record, F.lit("{")) & F.rlike(record, F.lit(_OBJECTS))
-    of_lines = F.rlike(record, F.lit(rf"\A{_LINE}")) & F.rlike(record, F.lit(rf"\n{_LINE}"))
+    of_lines = F.rlike(record, F.lit(rf"\A{_LINE}")) & F.rlike(record, F.lit(rf'\n(?:{_LINE}|\{{")'))
     return F.coalesce(has_lines & (of_objects | of_lines), F.lit(False))

@@ -50,13 +50,23 @@ def recognise_records(lines: DataFrame) -> DataFrame:
     Of a record in an envelope of Splunk's HTTP Event Collector it is the event that counts.
     """
     # a column of its own, so that it is opened once
-    opened = lines.withColumn("_event", hec_envelope.opened(F.col("record"))["record"])
-    record = F.coalesce("_event", "record")
-    recognised: Column = F.lit(_UNKNOWN)
+    return lines.withColumn("_event", _envelope()["record"]).withColumn("source", _recognised()).drop("_event")
+
+
+# Expressions that are the same for all rows are made once a process: each is dozens of calls into Java.
+
+
+@cache
+def _envelope() -> Column:
+    return hec_envelope.opened(F.col("record"))
+
+
+@cache
+def _recognised() -> Column:
+    record, recognised = F.coalesce("_event", "record"), F.lit(_UNKNOWN)
     for one in reversed(formats_by_priority()):
         recognised = F.when(one.recognises(record), one.name).otherwise(recognised)
-    source = F.when(F.col("source") == _AUTO, recognised).otherwise(F.col("source"))
-    return opened.withColumn("source", source).drop("_event")
+    return F.when(F.col("source") == _AUTO, recognised).otherwise(F.col("source"))
 
 
 def known_format() -> Column:
@@ -145,16 +155,21 @@ def _parsed(rows: DataFrame, parse: Parse, names: tuple[str, ...]) -> DataFrame:
 
 def _opened(rows: DataFrame) -> DataFrame:
     """Records without their HEC envelopes, for the formats to read; what had one is in ``_received`` as it came."""
-    is_whole, found = F.col("source_problem").isNull(), F.col("_found")
-    others = [name for name in RAW.names if name not in _OPENED]
+    found, columns = _opened_columns()
+    return rows.withColumn("_found", found).select(*columns)  # two steps, so that it is opened once
+
+
+@cache
+def _opened_columns() -> tuple[Column, tuple[Column | str, ...]]:
+    found = F.col("_found")
     received = F.struct(*_OPENED, found["problem"].alias("problem"))
-    # a step of its own, so that it is opened once
-    return rows.withColumn("_found", F.when(is_whole, hec_envelope.opened(F.col("record")))).select(
-        *others,
+    columns: tuple[Column | str, ...] = (
+        *[name for name in RAW.names if name not in _OPENED],
         F.coalesce(found["record"], "record").alias("record"),
         F.coalesce(found["host"], "endpoint_hint").alias("endpoint_hint"),
         F.when(found.isNotNull(), received).alias("_received"),
     )
+    return F.when(F.col("source_problem").isNull(), _envelope()), columns
 
 
 def _used_up(of_audit: list[str]) -> dict[str, Column]:

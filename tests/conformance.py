@@ -53,6 +53,8 @@ All events have `event_id`, `tenant`, `endpoint`, `platform`, `ts`, `ingested_at
 `category`, `action`, `record_id`, `record_ids` and `parser_version`; what has no field of its own is in `fields`.
 `process_key`, `parent_key` and `target_key`, and of audit records the parent's path and command line, are filled when the
 events are written, from the starts of processes that are known by then.
+
+A record of any format that stands in an envelope of Splunk's HTTP Event Collector fills what it would without.
 """
 
 

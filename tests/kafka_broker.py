@@ -24,6 +24,7 @@ from pipelines.java import find_java_home
 
 PACKAGE = "org.apache.kafka:kafka_2.13:4.1.1"
 USER, PASSWORD = "logster", 'p"ass\\word, with signs;'
+SCRAM_PASSWORD = "scram pass;word"  # commas and quotes are the storage tool's own
 _UP_WITHIN_SECONDS = 120.0
 
 
@@ -45,7 +46,8 @@ class KafkaBroker:
 
     Attributes:
         servers: of the listener that takes anyone (PLAINTEXT).
-        secure_servers: of the one that takes `USER` with `PASSWORD` over TLS (SASL_SSL, PLAIN).
+        secure_servers: of the one that takes `USER` over TLS (SASL_SSL), with `PASSWORD` by PLAIN and with
+            `SCRAM_PASSWORD` by SCRAM-SHA-512.
         mutual_servers: of the one that takes those who show a certificate of `ca_file` (SSL).
         ca_file: certificate that its own is signed by.
         client_folder: ``ca.pem``, and ``endpoint.pem`` with ``endpoint.key`` to show.
@@ -67,7 +69,11 @@ class KafkaBroker:
             _CONFIG.format(plain=plain, secure=secure, mutual=mutual, controller=controller, folder=folder)
             + f"listener.name.sasl_ssl.plain.sasl.jaas.config={_MODULE} required user_{USER}={_escaped(PASSWORD)};\n"
         )
-        self._java("kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()), "-c", str(self._config)).wait()
+        user = f"SCRAM-SHA-512=[name={USER},password={SCRAM_PASSWORD}]"
+        formatting = self._java(
+            "kafka.tools.StorageTool", "format", "-t", str(uuid.uuid4()), "-c", str(self._config), "--add-scram", user
+        )
+        assert formatting.wait() == 0, (folder / "printed.log").read_text()[-2_000:]
         self.start()
 
     def start(self) -> None:
@@ -183,7 +189,8 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
-sasl.enabled.mechanisms=PLAIN
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 ssl.keystore.type=PEM
 ssl.keystore.location={folder}/broker.pem
 ssl.truststore.type=PEM

@@ -3,11 +3,11 @@
 | what came | lands as |
 | --- | --- |
 | audit record | itself, with ``node=`` of the sender's host where it names none |
-| line with a syslog header | itself |
+| line with a syslog header | itself, with the envelope's time where its own has no zone |
 | ``<Event>…</Event>``, over any lines | itself |
 | Splunk's text of a Windows event | one line, ``#012`` for line ends; the envelope's time, which has a zone, for its own |
 | JSON object | one line, with ``@timestamp`` and ``NODE`` of the envelope where it has no time and names no endpoint |
-| anything else | its envelope, whole: the pipeline puts it into quarantine, and it can be replayed from there |
+| anything else | its envelope, whole: the pipeline opens it, and puts what it cannot read into quarantine |
 
 Nothing of a sender's can run into what another sent, since all of this goes into files together: what has line ends and
 is none of these, or holds control characters, lands as JSON.
@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from api.collector.envelopes import Envelope, on_one_line
+from pipelines.formats.hec_event import HOST, RENDERED, STAMP_WITHOUT_ZONE, TELLS_TIME
 from pipelines.sources.names import ENDPOINT_NAME
 from pipelines.sources.record_cuts import RecordCuts
 
@@ -31,17 +32,13 @@ _SYSLOG = re.compile(
 )
 _EVENT = re.compile(r"\s*(?:<\?xml[^>]*\?>\s*)?<Event[\s>]")
 _EVENTS = re.compile(r"<Event[\s>]")
-_TEXT = re.compile(
-    r"(?:(?P<stamp>\d{1,2}/\d{1,2}/\d{4} \d{1,2}:\d\d:\d\d(?:\.\d+)? [AP]M)[ \t\r]*\n)?(?P<rest>LogName=[\s\S]*)"
-)
+_TEXT = re.compile(RENDERED)
+_ZONELESS = re.compile(STAMP_WITHOUT_ZONE)
 # what would make a file look binary, half of a surrogate pair, or a mark that a reader takes off
 _NOT_PLAIN = re.compile("[\x00\x02-\x08\x0b\x0e-\x1a\x1c\x1e\x1f\ud800-\udfff\ufeff]")
 _NAME = re.compile(ENDPOINT_NAME)
-_NODE = re.compile(r"[!#-~]{1,255}")
-_TELLS_TIME = frozenset({
-    "@timestamp", "timestamp", "time", "ID", "EventTime", "EventReceivedTime", "TimeCreated", "TimeGenerated", "ISODATE",
-    "DATE", "timereported", "timegenerated", "__REALTIME_TIMESTAMP", "_SOURCE_REALTIME_TIMESTAMP",
-})  # fmt: skip
+_NODE = re.compile(HOST)
+_TELLS_TIME = frozenset(TELLS_TIME)
 _TELLS_ENDPOINT = frozenset({
     "winlog", "computer_name", "Hostname", "hostname", "HostName", "HOSTNAME", "HOST", "host", "host.name",
     "host.hostname", "_HOSTNAME", "Computer", "fromhost", "NODE", "agent", "beat",
@@ -68,7 +65,10 @@ def records_of_envelope(envelope: Envelope) -> list[Record]:
     if isinstance(event, str):
         text = event.strip("\r\n")
         whole = _of_json(on_one_line(text), host, time) if text.startswith("{") else None
-        found = [whole] if whole else [_read(piece, host, time) for piece in _pieces(text)]
+        pieces = list(_pieces(text))
+        if time and len(pieces) == 1:  # of several it is not known whose time it is
+            pieces = [_ZONELESS.sub(rf"\g<1>{time.isoformat()}", pieces[0])]
+        found = [whole] if whole else [_read(piece, host, time) for piece in pieces]
         records = [record for record in found if record is not None]
         if records and len(records) == len(found):
             return records
@@ -117,13 +117,14 @@ def _read(text: str, host: str | None, time: datetime | None) -> Record | None:
     if _EVENT.match(text):
         is_whole = text.rstrip().endswith("</Event>") and len(_EVENTS.findall(text)) == 1
         return Record(text) if is_whole else None
-    rendered = _TEXT.fullmatch(text)
-    return _of_rendered(rendered, time) if rendered else None
+    rendered = _TEXT.match(text)
+    return _of_rendered(rendered[1], text[rendered.end() :], time) if rendered else None
 
 
-def _of_rendered(rendered: re.Match[str], time: datetime | None) -> Record | None:
-    stamp = time.strftime("%m/%d/%Y %I:%M:%S.%f %p") if time else rendered["stamp"]
-    text = rendered["rest"].replace("\r\n", "\n")
+def _of_rendered(stamp: str | None, rest: str, time: datetime | None) -> Record | None:
+    if time:
+        stamp = time.strftime("%m/%d/%Y %I:%M:%S.%f %p")
+    text = rest.replace("\r\n", "\n")
     if stamp is None or "EventCode=" not in text or "#012" in text or "#015" in text:
         return None
     return Record("#012".join([stamp, *text.split("\n")]))

@@ -17,7 +17,7 @@ from pipelines.arrays import unpacked
 from pipelines.formats.registry import ENVELOPE, Format, Parse, formats_by_priority
 
 __all__ = [
-    "JSON_OPTIONS", "NumberedFormat", "Pieces", "looks_like_json", "parse_numbered", "read_flat_json",
+    "JSON_OPTIONS", "NumberedFormat", "Pieces", "has_more", "looks_like_json", "parse_numbered", "read_flat_json",
     "without",
 ]  # fmt: skip
 
@@ -103,7 +103,7 @@ def read_flat_json(record: Column) -> Column:
     return F.from_json(record, _MAP, JSON_OPTIONS)
 
 
-def _has_more(record: Column) -> Column:
+def has_more(record: Column) -> Column:
     """Say whether something follows the record's JSON object; the JSON reader would drop it without a word."""
     # `}{` is rare inside one object (only within a string), so the slow test hardly ever runs
     suspicious = F.contains(record, F.lit('}{"')) | F.contains(record, F.lit('} {"'))
@@ -168,7 +168,7 @@ def _found_columns(names: tuple[str, ...]) -> tuple[Column | str, ...]:
         if one.name in names:
             pieces = one.pieces(record, F.col(_readers()[one.read]))
             found = F.when(F.col("source") == one.name, _as_struct(pieces, one.platform)).otherwise(found)
-    more = F.when(looks_like_json(record) & _has_more(record), "text after the JSON object")
+    more = F.when(looks_like_json(record) & has_more(record), "text after the JSON object")
     return found.alias("_found"), more.alias("_more")
 
 

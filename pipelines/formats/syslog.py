@@ -8,6 +8,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipelines.arrays import computed_once, unpacked
+from pipelines.formats.collection_time import COLLECTED
 from pipelines.formats.envelope import NumberedFormat, Pieces, looks_like_json
 from pipelines.formats.syslog_envelope import has_json_envelope, has_text_envelope, unwrapped
 from pipelines.formats.syslog_programs import parts_of
@@ -66,7 +67,7 @@ def _pieces(record: Column, read: Column) -> Pieces:
         channel=F.lit(None),
         message=line["message"],
         fields=F.map_concat(own, told, more),
-        header=F.create_map(F.lit("kinds"), F.lit("syslog")),
+        header=F.create_map(F.lit("kinds"), F.lit("syslog"), F.lit(COLLECTED), line["collected"]),
     )
 
 

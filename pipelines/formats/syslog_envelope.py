@@ -17,6 +17,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from pipelines.arrays import computed_once
+from pipelines.formats.collection_time import collected_at
 from pipelines.formats.envelope import looks_like_json, read_flat_json, without
 
 __all__ = ["HEADER", "has_json_envelope", "has_text_envelope", "unwrapped"]
@@ -95,8 +96,9 @@ def unwrapped(record: Column, received_at: Column) -> Column:
 
     Returns:
         struct of text: ``host``, ``program``, ``pid``, ``time`` (with a year), ``message``, ``priority``, ``msgid``,
-        ``structured_data``, ``problem`` (why it cannot be read); and ``more``, a map of what else JSON says. All are
-        null where the record has no envelope.
+        ``structured_data``, ``problem`` (why it cannot be read), ``collected`` (when a relay got it, as in
+        `pipelines.formats.collection_time`); and ``more``, a map of what else JSON says. All are null where the record has
+        no envelope.
     """
     json = F.when(looks_like_json(record), read_flat_json(record))
 
@@ -135,7 +137,9 @@ def _of_text(record: Column, received_at: Column) -> Column:
 
 
 def _envelope(**told: Column) -> Column:
-    names = ("host", "program", "pid", "time", "message", "priority", "msgid", "structured_data", "problem")
+    names = (
+        "host", "program", "pid", "time", "message", "priority", "msgid", "structured_data", "problem", "collected",
+    )  # fmt: skip
     columns = [told.get(name, F.lit(None)).cast("string").alias(name) for name in names]
     return F.struct(*columns, told.get("more", F.lit(None)).cast("map<string,string>").alias("more"))
 
@@ -200,6 +204,8 @@ def _of_json(json: Column, received_at: Column) -> Column:
                 msgid=F.coalesce(line["msgid"], first("MSGID", "msgid")),
                 structured_data=F.coalesce(line["structured_data"], first("structured-data")),
                 problem=line["problem"],
+                # of rsyslog; what the line itself was stamped with is `timereported`
+                collected=collected_at(json["timegenerated"], json["timereported"]),
                 more=without(json, _TAKEN),
             ),
         )  # fmt: skip

@@ -3,6 +3,7 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from pipelines.formats.collection_time import COLLECTED, collected_at
 from pipelines.formats.envelope import JSON_OPTIONS, NumberedFormat, Pieces, looks_like_json
 
 __all__ = ["FORMAT"]
@@ -13,7 +14,7 @@ _SCHEMA = (
     "keywords: string, activity_id: string, process: struct<pid: string, thread: struct<id: string>>, "
     "user: struct<identifier: string, name: string, domain: string>, "
     "event_data: map<string,string>, user_data: map<string,string>>, "
-    "event struct<code: string, provider: string>, log struct<level: string>, host struct<name: string>"
+    "event struct<code: string, provider: string, created: string>, log struct<level: string>, host struct<name: string>"
 )
 
 
@@ -37,6 +38,7 @@ def _pieces(record: Column, json: Column) -> Pieces:
         F.lit("account"), log["user"]["name"],
         F.lit("account_domain"), log["user"]["domain"],
         F.lit("account_sid"), log["user"]["identifier"],
+        F.lit(COLLECTED), collected_at(json["event"]["created"], json["@timestamp"]),
     )  # fmt: skip
     return Pieces(
         problem=F.when(json["@timestamp"].isNull() & log.isNull(), "not a JSON object of this format"),

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from pipelines.arrays import computed_once, distinct_neighbours, runs, unpacked
 from pipelines.normalise.auditd_syscalls import ACTIONS, ARCHITECTURES, syscall_numbers
+from pipelines.normalise.clocks import clock_fields
 from pipelines.normalise.whole_audit import WHOLE, whole_audit
 
 __all__ = ["AUDIT", "auditd_events"]
@@ -306,7 +307,7 @@ def _fields() -> Column:
         ),
         lambda _, value: value.isNotNull(),
     )  # fmt: skip
-    rest = F.map_concat(own, more)
+    rest = F.map_concat(own, more, clock_fields(F.col("ts"), F.col("ingested_at")))
     # the other records of an event whose own one is a system call, under their type
     main = F.when(F.col("_sys").isNotNull() & F.col("_main").isNotNull(), _under(F.col("_main_code"), F.col("_main")))
     target = F.when(F.col("_obj").isNotNull(), _under(F.lit("OBJ_PID"), F.col("_obj")))

@@ -11,6 +11,7 @@ from operator import or_
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from pipelines.formats import hec_envelope
 from pipelines.formats.device_tables import DEVICE_TABLES
 from pipelines.formats.envelope import parse_numbered
 from pipelines.formats.registry import ENVELOPE, Parse, formats_by_priority
@@ -40,15 +41,32 @@ _AUTO, _UNKNOWN = "auto", "unknown"
 _KNOWN = tuple(one.name for one in formats_by_priority())
 _ALL = frozenset([*_KNOWN, _UNKNOWN])
 _MAPPED_ROWS = frozenset([TABLE_ROW, DEVICE_TABLES])
+_OPENED = ("record", "endpoint_hint")  # what an envelope around a record changes
 
 
 def recognise_records(lines: DataFrame) -> DataFrame:
-    """Set ``source`` by content where it is ``auto``; ``unknown`` where no format recognises the record."""
-    record = F.col("record")
-    recognised: Column = F.lit(_UNKNOWN)
+    """Set ``source`` by content where it is ``auto``; ``unknown`` where no format recognises the record.
+
+    Of a record in an envelope of Splunk's HTTP Event Collector it is the event that counts.
+    """
+    # a column of its own, so that it is opened once
+    return lines.withColumn("_event", _envelope()["record"]).withColumn("source", _recognised()).drop("_event")
+
+
+# Expressions that are the same for all rows are made once a process: each is dozens of calls into Java.
+
+
+@cache
+def _envelope() -> Column:
+    return hec_envelope.opened(F.col("record"))
+
+
+@cache
+def _recognised() -> Column:
+    record, recognised = F.coalesce("_event", "record"), F.lit(_UNKNOWN)
     for one in reversed(formats_by_priority()):
         recognised = F.when(one.recognises(record), one.name).otherwise(recognised)
-    return lines.withColumn("source", F.when(F.col("source") == _AUTO, recognised).otherwise(F.col("source")))
+    return F.when(F.col("source") == _AUTO, recognised).otherwise(F.col("source"))
 
 
 def known_format() -> Column:
@@ -115,9 +133,12 @@ def _by_parse(raw: DataFrame, formats: frozenset[str] | None) -> list[tuple[Pars
 
 
 def _parsed(rows: DataFrame, parse: Parse, names: tuple[str, ...]) -> DataFrame:
+    received = F.col("_received")
     refusal = (
         F.when(F.col("source_problem").isNotNull(), F.col("source_problem"))
+        .when(received["problem"].isNotNull(), received["problem"])
         .when(F.trim(F.col("record")) == "", "empty line")
+        .when((F.col("source") == _UNKNOWN) & received.isNotNull(), "no format recognises the event in the envelope")
         .when(F.col("source") == _UNKNOWN, "no format recognises the record")
         .when(~F.col("source").isin(*_KNOWN), F.concat(F.lit("there is no format "), "source"))
     )
@@ -125,9 +146,30 @@ def _parsed(rows: DataFrame, parse: Parse, names: tuple[str, ...]) -> DataFrame:
         "reason": F.coalesce(refusal, "reason"),
         # a record that is refused is part of no event
         "group_key": F.when(refusal.isNull() & F.col("reason").isNull(), F.col("group_key")),
+        # as they came
+        **{name: F.when(received.isNull(), F.col(name)).otherwise(received[name]) for name in _OPENED},
     }
     columns = [settled[name].alias(name) if name in settled else name for name in [*RAW.names, *ENVELOPE]]
-    return parse(rows, names).select(*columns)
+    return parse(_opened(rows), names).select(*columns)
+
+
+def _opened(rows: DataFrame) -> DataFrame:
+    """Records without their HEC envelopes, for the formats to read; what had one is in ``_received`` as it came."""
+    found, columns = _opened_columns()
+    return rows.withColumn("_found", found).select(*columns)  # two steps, so that it is opened once
+
+
+@cache
+def _opened_columns() -> tuple[Column, tuple[Column | str, ...]]:
+    found = F.col("_found")
+    received = F.struct(*_OPENED, found["problem"].alias("problem"))
+    columns: tuple[Column | str, ...] = (
+        *[name for name in RAW.names if name not in _OPENED],
+        F.coalesce(found["record"], "record").alias("record"),
+        F.coalesce(found["host"], "endpoint_hint").alias("endpoint_hint"),
+        F.when(found.isNotNull(), received).alias("_received"),
+    )
+    return F.when(F.col("source_problem").isNull(), _envelope()), columns
 
 
 def _used_up(of_audit: list[str]) -> dict[str, Column]:

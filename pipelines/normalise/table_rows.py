@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.formats.table_row import BOOLEANS, NUMBERS
+from pipelines.normalise.clocks import clock_fields
 
 __all__ = ["table_row_events"]
 
@@ -34,14 +35,15 @@ def table_row_events(parsed: DataFrame) -> DataFrame:
 
 @cache
 def _columns() -> tuple[Column, ...]:
-    data = F.col("data")
+    data, nothing = F.col("data"), F.expr("CAST(map() AS MAP<STRING, STRING>)")
+    clock = clock_fields(F.col("ts"), F.col("received_at"))
     made = {
         "category": F.coalesce(data["category"], F.lit("other")),
         "action": F.coalesce(data["action"], F.concat(F.lit("event_"), "event_code")),
         "outcome": F.when(data["outcome"].isin("success", "failure"), data["outcome"]),
         "protocol": F.lower(data["protocol"]),
         "part_number": F.lit(None).cast("int"),
-        "fields": F.coalesce("header", F.expr("CAST(map() AS MAP<STRING, STRING>)")),
+        "fields": F.map_concat(F.coalesce("header", nothing), F.coalesce(clock, nothing)),
     }
     made |= {name: data[name] for name in _AS_TOLD}
     made |= {name: data[name].try_cast(kind) for name, kind in NUMBERS.items()}

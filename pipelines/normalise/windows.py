@@ -15,6 +15,7 @@ not put together or deduplicated here, that is ``pipelines.normalise.records``; 
 | ``outcome`` | of the audit keyword, of a blocked connection, of a DNS query's status |
 | ``is_signed`` | signed, and the signature's status is not worse than ``Valid`` |
 | ``fields`` | the rest of the record's own fields and its ``record_number``; the message where there are no fields |
+|  | and what is odd about its time (``pipelines.normalise.clocks``) |
 """
 
 import json
@@ -25,7 +26,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.arrays import unpacked
+from pipelines.formats.collection_time import COLLECTED
 from pipelines.normalise import powershell
+from pipelines.normalise.clocks import clock_fields
 from pipelines.normalise.kinds import COLUMNS, Kind
 from pipelines.normalise.programs import PROGRAMS
 from pipelines.normalise.security import SECURITY
@@ -328,11 +331,17 @@ def _fields() -> Column:
         F.map_filter(unpacked(data), lambda key, _: F.find_in_set(key, used) == 0)
     )
     header = F.when(is_known, _record_number(data)).otherwise(
-        F.map_filter(unpacked(F.col("header")), lambda key, value: value.isNotNull() & ~F.map_contains_key(data, key))
+        F.map_filter(
+            unpacked(F.col("header")),
+            lambda key, value: value.isNotNull() & (key != COLLECTED) & ~F.map_contains_key(data, key),
+        )
     )
     message = F.when((F.size(data) == 0) & _message().isNotNull(), F.create_map(F.lit("message"), _message()))
     nothing = F.create_map().cast("map<string,string>")
-    return F.map_concat(rest, F.coalesce(header, nothing), F.coalesce(message, nothing))
+    # a source's clock correction is the endpoint's, not the shipper's
+    collected = F.when(F.col("clock_offset_seconds").isNull(), F.col("header")[COLLECTED])
+    clock = clock_fields(F.col("ts"), F.col("received_at"), collected)
+    return F.map_concat(rest, F.coalesce(header, nothing), F.coalesce(message, nothing), F.coalesce(clock, nothing))
 
 
 def _record_number(data: Column) -> Column:

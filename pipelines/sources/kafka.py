@@ -8,6 +8,7 @@ A value that cannot be read is one row with a ``source_problem``, never an excep
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from pipelines.formats.several_records import holds_several_records
 from pipelines.settings import Settings
 from pipelines.sources.files import DEFAULT_TENANT, SOURCE_LINES
 from pipelines.sources.kafka_client import client_properties, subscription, tenant_pattern
@@ -20,11 +21,6 @@ _LONGEST_NAME = 1024  # bytes of a key or header that are looked at: a pattern o
 _POLL_TIMEOUT_MS = 30_000  # a batch that waits for a broker holds up files and detection
 _NOT_BLANK = r"\S"
 _NUL, _REPLACED, _MARK = "\u0000", "\ufffd", "\ufeff"
-# in one record a second one must not be lost without a word: parsers read the first JSON object and stop, and auditd's
-# pairs of two records would run into one. What starts so, and has a second start after a line's end, is several.
-# The quantifiers are possessive (+), so that a megabyte of blanks is passed once.
-_SEVERAL_OBJECTS = r"\}[ \t\r]*+\n\s*+\{"
-_AUDITD_START = r"(?:node=\S++ )?type=\w++ msg=audit\("
 
 
 def stream_kafka(spark: SparkSession, settings: Settings) -> DataFrame:
@@ -112,10 +108,9 @@ def _problem(settings: Settings) -> Column:
     )
     if settings.kafka_framing == "lines":
         return problem
-    several = (record.startswith("{") & record.rlike(_SEVERAL_OBJECTS)) | (
-        record.rlike(rf"\A{_AUDITD_START}") & record.rlike(rf"\n{_AUDITD_START}")
+    return problem.when(
+        holds_several_records(record), "value holds several records (LOGSTER_KAFKA_FRAMING=lines reads each line)"
     )
-    return problem.when(several, "value holds several records (LOGSTER_KAFKA_FRAMING=lines reads each line)")
 
 
 def _split(read: DataFrame) -> DataFrame:

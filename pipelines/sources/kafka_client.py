@@ -12,7 +12,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 
 from pipelines.errors import SettingsError, SourceError
-from pipelines.java_errors import java_causes
+from pipelines.java_errors import JavaCause, java_causes
 from pipelines.settings import Settings
 
 __all__ = ["Brokers", "TenantPattern", "ask_brokers", "client_properties", "subscription", "tenant_pattern"]
@@ -181,7 +181,14 @@ def _told(error: Exception, settings: Settings) -> str:
     place = f"Kafka at {settings.kafka_servers}"
     if any(cause.is_a("org.apache.kafka.common.errors.AuthenticationException") for cause in causes):
         what = root.message if root else "refused"
-        return f"{place} refuses us: {what}; check LOGSTER_KAFKA_USER, its password and LOGSTER_KAFKA_CA_FILE"
+        ours = (
+            "LOGSTER_KAFKA_USER, its password, LOGSTER_KAFKA_SASL_MECHANISM"
+            if settings.kafka_security_protocol.startswith("SASL_")
+            else "LOGSTER_KAFKA_CLIENT_CERTIFICATE_FILE"
+        )
+        return f"{place} refuses us: {what}; check {ours} and LOGSTER_KAFKA_CA_FILE"
+    if any(cause.is_a("org.apache.kafka.common.errors.InvalidConfigurationException") for cause in causes):
+        return _told_of_files(root)
     if any(cause.is_a("java.util.regex.PatternSyntaxException") for cause in causes):
         return f"LOGSTER_KAFKA_TOPICS is no regular expression: {root.message if root else ''}"
     if any(
@@ -194,6 +201,19 @@ def _told(error: Exception, settings: Settings) -> str:
             f"and that it speaks {settings.kafka_security_protocol} there (LOGSTER_KAFKA_SECURITY_PROTOCOL)"
         )
     return f"{place} cannot be used: {root.text if root else error}"
+
+
+def _told_of_files(root: JavaCause | None) -> str:
+    what = root.text if root else "no certificate"
+    if "PBES2" in what:  # what openssl takes by default; Kafka 3.9 knows keys of PKCS #5 version 1 only
+        return (
+            f"LOGSTER_KAFKA_CLIENT_CERTIFICATE_FILE: Kafka's client cannot open its key ({what}): lock it anew by "
+            "`openssl pkcs8 -topk8 -v1 PBE-SHA1-3DES`, or leave it unlocked, for Logster alone to read"
+        )
+    return (
+        f"a certificate or key for Kafka cannot be read ({what}): check LOGSTER_KAFKA_CLIENT_CERTIFICATE_FILE, "
+        "LOGSTER_KAFKA_CLIENT_KEY_PASSWORD and LOGSTER_KAFKA_CA_FILE"
+    )
 
 
 def _sign_in(settings: Settings) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """The driver with a real broker: what is in the topics arrives once and is accounted for, and what goes wrong is one line."""
 
 import json
+import shutil
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +17,8 @@ from pipelines.lake import Lake
 from pipelines.ledger import read_ledger
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest_file
-from tests.kafka_broker import PASSWORD, USER, KafkaBroker, Sent
+from pipelines.sources.kafka_client import ask_brokers
+from tests.kafka_broker import PASSWORD, SCRAM_PASSWORD, USER, KafkaBroker, Sent
 from tests.pipelines.reading import origins, read_all, running, wait_for
 from tests.pipelines.tables import comparable, rows
 from tests.pipelines.telemetry import audit_lines, windows_lines
@@ -137,6 +140,69 @@ def test_a_wrong_password_or_a_topic_that_is_not_there_is_one_line_and_the_right
     written = [file for file in checkpoint.rglob("*") if file.is_file()]
     assert written
     assert not [file for file in written if b'p\\"ass' in file.read_bytes() or PASSWORD.encode() in file.read_bytes()]
+
+
+def test_by_scram_a_wrong_password_is_one_line_and_the_right_one_reads(kafka, lake_of):
+    topic = kafka.create_topic(1)
+    expected = kafka.send(topic, [Sent(b"by SCRAM")])
+    secure = {
+        "kafka_servers": kafka.secure_servers, "kafka_security_protocol": "SASL_SSL", "kafka_sasl_mechanism": "SCRAM-SHA-512",
+        "kafka_user": USER, "kafka_ca_file": str(kafka.ca_file),
+    }  # fmt: skip
+    # what is right by PLAIN is not by SCRAM
+    with pytest.raises(SourceError, match=r"refuses us: Authentication failed.*; check LOGSTER_KAFKA_USER") as refused:
+        read_all(lake_of(topic, kafka_password=PASSWORD, **secure))
+    assert "\n" not in str(refused.value)
+    lake = lake_of(topic, kafka_password=SCRAM_PASSWORD, **secure)
+    read_all(lake)
+    assert origins(lake) == expected
+
+
+def test_by_mutual_tls_it_reads_with_its_certificate_and_without_is_refused_in_one_line(kafka, lake_of, tmp_path):
+    topic = kafka.create_topic(1)
+    expected = kafka.send(topic, [Sent(b"over mutual TLS")])
+    mutual = {
+        "kafka_servers": kafka.mutual_servers, "kafka_security_protocol": "SSL", "kafka_ca_file": str(kafka.ca_file),
+    }  # fmt: skip
+    with pytest.raises(SourceError, match=r"refuses us: .*; check LOGSTER_KAFKA_CLIENT_CERTIFICATE_FILE") as refused:
+        read_all(lake_of(topic, **mutual))
+    assert "\n" not in str(refused.value)
+    certificate, key = kafka.client_folder / "endpoint.pem", kafka.client_folder / "endpoint.key"
+    both = tmp_path / "logster.pem"
+    both.write_bytes(key.read_bytes() + certificate.read_bytes())
+    lake = lake_of(topic, kafka_client_certificate_file=str(both), **mutual)
+    read_all(lake)
+    assert origins(lake) == expected
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="locks keys with openssl: apt-get install openssl")
+@pytest.mark.parametrize(
+    ("way", "password", "told"),
+    [
+        (["-v1", "PBE-SHA1-3DES"], "key word", None),
+        (["-v1", "PBE-SHA1-3DES"], "wrong", "LOGSTER_KAFKA_CLIENT_KEY_PASSWORD"),
+        (["-v2", "aes-256-cbc"], "key word", "openssl pkcs8 -topk8 -v1 PBE-SHA1-3DES"),
+    ],
+    ids=["right password", "wrong password", "a lock that Kafka's client cannot open"],
+)
+def test_a_locked_key_is_opened_or_refused_in_one_line(spark, kafka, tmp_path, way, password, told):
+    certificate, key = kafka.client_folder / "endpoint.pem", kafka.client_folder / "endpoint.key"
+    locked = subprocess.run(
+        ["openssl", "pkcs8", "-topk8", *way, "-in", str(key), "-passout", "pass:key word"], check=True, capture_output=True
+    ).stdout  # fmt: skip
+    both = tmp_path / "logster.pem"
+    both.write_bytes(locked + certificate.read_bytes())
+    topic = kafka.create_topic(1)
+    settings = Settings(
+        kafka_servers=kafka.mutual_servers, kafka_security_protocol="SSL", kafka_ca_file=str(kafka.ca_file),
+        kafka_client_certificate_file=str(both), kafka_client_key_password=password, kafka_topics=topic, _env_file=None,
+    )  # fmt: skip
+    if told is None:
+        assert ask_brokers(spark._jvm, settings).topics == (topic,)
+        return
+    with pytest.raises(SourceError, match="LOGSTER_KAFKA_CLIENT_CERTIFICATE_FILE") as refused:
+        ask_brokers(spark._jvm, settings)
+    assert told in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_a_broker_that_dies_and_comes_back_is_waited_for_while_files_go_on(kafka, lake_of, tmp_path):

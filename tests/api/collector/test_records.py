@@ -37,6 +37,8 @@ def landed(event, **more):
         (f"node=a {AUDIT}", {"host": "b"}, [(f"node=a {AUDIT}", None)]),
         (f"{AUDIT}\r\n{AUDIT}\n", {"host": "w"}, [(f"node=w {AUDIT}", None)] * 2),
         (SYSLOG, {"host": "b"}, [(SYSLOG, None)]),
+        (SYSLOG, {"time": 1772445731.5}, [("2026-03-02T10:02:11.500000+00:00 web-01 sshd[99]: closed", None)]),
+        (f"<86>{SYSLOG}\n{SYSLOG}", {"time": 1772445731.5}, [(f"<86>{SYSLOG}", None), (SYSLOG, None)]),
         (XML, {"host": "b"}, [(XML, None)]),
         (f"{XML}\n{XML}", {}, [(XML, None)] * 2),
         (TEXT, {}, [("03/02/2026 11:02:11 AM#012LogName=Security#012EventCode=4688#012Message=A\tprocess.#012#012Subject:", None)]),

@@ -18,7 +18,7 @@ from pipelines.sources.files import SOURCE_LINES
 from pipelines.sources.line_reader import FileLimits
 
 _JSON = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
-RECEIVED_AT = datetime(2026, 1, 2, tzinfo=UTC)
+RECEIVED_AT = datetime(2026, 4, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)

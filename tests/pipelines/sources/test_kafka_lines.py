@@ -35,6 +35,8 @@ def lines(spark: SparkSession, records: list[Any], **settings: Any) -> list[dict
     return [row.asDict() for row in found.collect()]
 
 
+SEVERAL = "value holds several records (LOGSTER_KAFKA_FRAMING=lines reads each line)"
+LINE = "Mar  2 10:02:11 web-01 sshd[99]: closed"
 VALUES = {
     "plain": (b'{"a":1}', '{"a":1}', None),
     "with a line's end": (b"type=X msg=audit(1.0:1): a=1\r\n", "type=X msg=audit(1.0:1): a=1", None),
@@ -63,12 +65,26 @@ VALUES = {
     "two objects": (
         b'{"a":1} \r\n\n {"a":2}',
         '{"a":1} \r\n\n {"a":2}',
-        "value holds several records (LOGSTER_KAFKA_FRAMING=lines reads each line)",
+        SEVERAL,
     ),
+    **{
+        name: (text.encode(), text, SEVERAL)
+        for name, text in {
+            "lines with priority": f"<86>{LINE}\n<86>{LINE}",
+            "lines of a file": f"{LINE}\r\n{LINE}",
+            "lines of today": "<13>1 2026-03-02T10:02:11Z web-01 app - - - a\n<13>1 2026-03-02T10:02:12Z web-01 app - - - b",
+            "lines of a file of today": "2026-03-02T10:02:11.5+01:00 web-01 app: a\n2026-03-02T10:02:12Z web-01 app: b",
+            "counted frames on lines": f"{len(LINE) + 4} <86>{LINE}\n{len(LINE) + 4} <86>{LINE}",
+            "a line after many": f"<86>{LINE}\n\tat a\n\tat b\n<86>{LINE}",
+            "auditd, then syslog": f"type=X msg=audit(1.0:1): a=1\n{LINE}",
+            "syslog, then JSON": f'{LINE}\n{{"a":1}}',
+        }.items()
+    },
+    "a message over lines": (f"<86>{LINE}\n\tat a\n<b>".encode(), f"<86>{LINE}\n\tat a\n<b>", None),
     "two of auditd": (
         b"node=a type=X msg=audit(1.0:1): a=1\nnode=a type=Y msg=audit(1.0:1): b=2",
         "node=a type=X msg=audit(1.0:1): a=1\nnode=a type=Y msg=audit(1.0:1): b=2",
-        "value holds several records (LOGSTER_KAFKA_FRAMING=lines reads each line)",
+        SEVERAL,
     ),
 }
 

@@ -6,6 +6,7 @@ Here only time and endpoint are told; the records' text goes to ``pipelines.norm
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from pipelines.arrays import unpacked
 from pipelines.formats.audit_types import NO_RECORDS, RECORD_TYPE
 from pipelines.formats.envelope import NumberedFormat, Pieces, looks_like_json, read_flat_json, without
 
@@ -27,7 +28,9 @@ def _pieces(record: Column, json: Column) -> Pieces:
     micros = F.try_add(seconds.try_cast("bigint") * 1_000_000, millis.try_cast("bigint") * 1_000)
     return Pieces(
         problem=F.when(json.isNull(), "not a JSON object").when(
-            ~F.exists(F.map_entries(json), _is_record), "no audit record in the event"
+            # of members of one name the last counts, as for those who read the records
+            ~F.exists(F.map_entries(unpacked(json)), _is_record),
+            "no audit record in the event",
         ),
         time=F.timestamp_micros(micros).cast("string"),
         code=F.when(json["SYSCALL"].isNotNull(), "SYSCALL").otherwise("EVENT"),

@@ -36,7 +36,7 @@ _N = int(os.environ.get("LOGSTER_TEST_MUTATIONS", "100"))
 _FIRST = int(os.environ.get("LOGSTER_TEST_MUTATIONS_FROM", "0"))
 _KNOWN = tuple(one.name for one in formats_by_priority())
 _FORMATS = tuple(filter(None, os.environ.get("LOGSTER_TEST_MUTATIONS_OF", "").split(","))) or _KNOWN
-_BATCH = 40_000
+_BATCH = 120_000
 _N_TENANTS = 64  # so that the few stamps of audit events are not one event of thousands of records
 _OFFSETS = (None, None, None, None, 0, -3600, 10**12, 2**63 - 1, -(2**63))
 

@@ -9,6 +9,8 @@ from pyspark.sql import SparkSession
 from benchmarks.ingest import ingest_stream
 from benchmarks.telemetry import write_windows
 
+pytestmark = pytest.mark.slow
+
 
 def test_all_that_lies_there_is_in_the_lake_when_it_ends(spark: SparkSession, tmp_path: Path) -> None:
     telemetry = write_windows(tmp_path / "landing", 60_000, n_endpoints=2)
@@ -18,6 +20,7 @@ def test_all_that_lies_there_is_in_the_lake_when_it_ends(spark: SparkSession, tm
     assert done.usage.seconds > 0
     assert done.n_files >= 2  # one of `raw`, one of `events` at least
     assert done.stored > 0
+    assert all(sizes for sizes in done.file_sizes.values())
 
 
 def test_less_than_was_given_is_no_figure(spark: SparkSession, tmp_path: Path) -> None:

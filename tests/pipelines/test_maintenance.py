@@ -109,6 +109,7 @@ def test_what_is_large_enough_is_not_written_again(spark: SparkSession, lake: La
     assert max(sizes) < 2 * MEGABYTE
 
 
+@pytest.mark.slow
 def test_what_no_table_holds_is_removed_once_it_is_old_enough(spark: SparkSession, lake: Lake) -> None:
     lake.append("raw", raw_rows(spark, 0, n=4, n_files=1))
     torn = [Path(lake.path("raw")) / f"part-{name}.snappy.parquet" for name in ("old", "new")]

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 __all__ = ["descendants", "end_all", "main"]
@@ -91,6 +92,14 @@ def end_all(grace_seconds: float, *, proc: Path = _PROC) -> None:
     _signal_all(signal.SIGKILL, proc)
 
 
+def _end_with(guard: int) -> None:
+    """In a process that is to become the command: have the kernel end it with its guard, also one that is killed just now."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the guard's handler would swallow it until the command runs
+    _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != guard:  # it was killed before that
+        os._exit(128 + signal.SIGTERM)
+
+
 def main() -> int:
     """Run the command until it ends or the pipe closes."""
     grace_seconds, niceness, command = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
@@ -102,7 +111,7 @@ def main() -> int:
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM),  # should the guard itself be killed
+        preexec_fn=partial(_end_with, os.getpid()),  # should the guard itself be killed
     )
     while process.poll() is None:
         if select.select([0], [], [], _PAUSE_SECONDS)[0] and not os.read(0, 1):

@@ -86,6 +86,16 @@ def test_a_killed_guard_takes_its_child_with_it(tmp_path, mark):
         wait_for(lambda: not running(mark))
 
 
+def test_a_guard_that_is_killed_while_it_starts_its_child_leaves_none(tmp_path, mark):
+    with Children(tmp_path) as children:
+        for number in range(40):  # a guard is ready to start its child after some 30 ms
+            child = children.start("sleeper", ["sleep", mark])
+            wait_for(lambda: len(running(mark)) >= 1)
+            time.sleep(number / 800)
+            child.guard.kill()
+        wait_for(lambda: not running(mark))
+
+
 def test_a_child_that_dies_is_told_once_with_its_last_line_and_log(tmp_path):
     with Children(tmp_path) as children:
         child = children.start("api", [sys.executable, "-c", "print('hello'); raise SystemExit('port is taken')"])

@@ -19,11 +19,11 @@ import structlog
 import typer
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.telemetry import Telemetry, write_auditd, write_windows
 from benchmarks.usage import Usage, measured
+from logster.display import OUTPUT
 from logster.runtime import end_java
 from pipelines.ingestion import ingest_batch
 from pipelines.lake import Lake
@@ -79,7 +79,7 @@ def main(
     # before Polars is loaded: it cannot be told later
     os.environ["POLARS_MAX_THREADS"] = str(cores)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
-    console = Console()
+    console = OUTPUT
     report: dict[str, Any] = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": cores,

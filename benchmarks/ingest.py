@@ -27,7 +27,7 @@ from logster.display import OUTPUT
 from logster.runtime import end_java
 from pipelines.ingestion import ingest_batch
 from pipelines.lake import Lake
-from pipelines.lake_reader import delta_table
+from pipelines.lake_reader import file_sizes
 from pipelines.ledger import read_ledger
 from pipelines.maintenance import compact
 from pipelines.session import start_session
@@ -155,7 +155,7 @@ def ingest_stream(spark: SparkSession, telemetry: Telemetry, folder: Path) -> In
         compact(lake, ("raw", "events"), at_least=2)
     return Ingested(
         usage, ledger.n_events, sum(map(bool, sizes)), len(stored), stored_bytes, _peak(), compaction,
-        {name: _file_sizes(settings, name) for name in ("raw", "events")},
+        {name: sorted(file_sizes(settings, name)) for name in ("raw", "events")},
     )  # fmt: skip
 
 
@@ -179,12 +179,6 @@ def _run(spark: SparkSession, kind: str, megabytes: float, folder: Path, cores: 
         "peers_times_as_fast": {name: done.usage.seconds / usage.seconds for name, usage in peers.items()},
         "stored_share": done.stored / telemetry.n_bytes,
     }
-
-
-def _file_sizes(settings: Settings, name: str) -> list[int]:
-    table = delta_table(settings, name)
-    assert table is not None  # it was just written
-    return sorted(table.get_add_actions(flatten=True)["size_bytes"].to_pylist())
 
 
 def _peer(name: str, telemetry: Telemetry, kind: str, folder: Path, cores: int, n_events: int) -> Usage:

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from pipelines.schemas.tables import TABLES, table_named
 from pipelines.settings import Settings
 
-__all__ = ["connect", "delta_table", "table_uri"]
+__all__ = ["connect", "delta_table", "file_sizes", "table_uri"]
 
 
 def table_uri(settings: Settings, name: str) -> str:
@@ -22,6 +22,12 @@ def delta_table(settings: Settings, name: str) -> DeltaTable | None:
     """Open a table with delta-rs; None where it has not been written yet."""
     uri = table_uri(settings, name)
     return DeltaTable(uri) if DeltaTable.is_deltatable(uri) else None
+
+
+def file_sizes(settings: Settings, name: str) -> list[int]:
+    """Sizes (bytes) of the data files that a table holds now; none where it has not been written yet."""
+    table = delta_table(settings, name)
+    return table.get_add_actions(flatten=True)["size_bytes"].to_pylist() if table is not None else []
 
 
 def connect(settings: Settings, names: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:

@@ -14,7 +14,7 @@ import structlog
 
 from pipelines.java_errors import first_line
 from pipelines.lake import Lake
-from pipelines.lake_reader import delta_table
+from pipelines.lake_reader import file_sizes
 from pipelines.schemas.tables import TABLES
 
 __all__ = ["KEPT_BY_THE_PIPELINE", "Compaction", "compact", "remove_unreferenced"]
@@ -91,9 +91,7 @@ def remove_unreferenced(lake: Lake, names: Iterable[str] = KEPT_BY_THE_PIPELINE,
 
 
 def _small_files(lake: Lake, name: str) -> int:
-    table = delta_table(lake.settings, name)
-    sizes = table.get_add_actions(flatten=True)["size_bytes"].to_pylist() if table is not None else []
-    return sum(1 for size in sizes if size < lake.settings.file_bytes // 2)
+    return sum(1 for size in file_sizes(lake.settings, name) if size < lake.settings.file_bytes // 2)
 
 
 def _compacted(lake: Lake, name: str) -> Compaction:

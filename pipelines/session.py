@@ -16,7 +16,7 @@ from pipelines.java import find_java_home
 from pipelines.java_process import launch_java
 from pipelines.settings import Settings
 
-__all__ = ["start_session"]
+__all__ = ["compaction_conf", "start_session"]
 
 _SESSION_CONF = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -66,7 +66,7 @@ def start_session(
     """
     # workers must be this interpreter: the machine's python3 has no pyarrow
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    conf = {"spark.app.name": app_name, **_SESSION_CONF, **_compaction_conf(settings.file_bytes)}
+    conf = {"spark.app.name": app_name, **_SESSION_CONF, **compaction_conf(settings.file_bytes)}
     builder = SparkSession.builder
     if settings.spark_remote:
         builder = builder.remote(settings.spark_remote)
@@ -104,8 +104,8 @@ def start_session(
     return session
 
 
-def _compaction_conf(file_bytes: int) -> dict[str, str]:
-    """What Delta's OPTIMIZE needs to make files of such a size.
+def compaction_conf(file_bytes: int) -> dict[str, str]:
+    """Spark's settings with which Delta's OPTIMIZE makes files of such a size (bytes).
 
     A clustered table is rewritten in parts ("cubes"), and one that is large enough is left alone from then on. By default
     that begins at 100 GB, and all of a smaller table would be written again each time.

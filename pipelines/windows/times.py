@@ -28,8 +28,7 @@ def covering_windows(panes: Column, *, width: timedelta, slide: timedelta) -> Co
         width: a multiple of ``slide``.
         slide: distance of window starts, and a pane's width.
     """
-    steps = range(0, micros(width), micros(slide))
-    return F.array_distinct(F.flatten(F.transform(panes, lambda pane: F.array(*[pane - step for step in steps]))))
+    return F.array_distinct(F.flatten(F.transform(panes, lambda pane: _covering_starts(pane, width, slide))))
 
 
 def windows_of_panes(panes: DataFrame, *, width: timedelta, slide: timedelta) -> DataFrame:
@@ -44,7 +43,7 @@ def windows_of_panes(panes: DataFrame, *, width: timedelta, slide: timedelta) ->
         tenant, endpoint, platform, window_start, window_end.
     """
     return (
-        panes.select(*_ENDPOINT, _covering_starts(width, slide).alias("start"))
+        panes.select(*_ENDPOINT, F.explode(_covering_starts(F.unix_micros("pane_start"), width, slide)).alias("start"))
         .distinct()
         .select(
             *_ENDPOINT,
@@ -64,10 +63,9 @@ def panes_of_windows(windows: DataFrame, *, width: timedelta, slide: timedelta) 
     )
 
 
-def _covering_starts(width: timedelta, slide: timedelta) -> Column:
-    """One row a window: its start in microseconds."""
-    pane = F.unix_micros("pane_start")
-    return F.explode(F.array(*[pane - step for step in range(0, micros(width), micros(slide))]))
+def _covering_starts(pane: Column, width: timedelta, slide: timedelta) -> Column:
+    """Starts of the windows that cover a pane, as an array; all in microseconds."""
+    return F.array(*[pane - step for step in range(0, micros(width), micros(slide))])
 
 
 def _floored(time: Column, step: int) -> Column:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from pipelines.lake import Lake
 from pipelines.maintenance import compact, remove_unreferenced
+from pipelines.session import compaction_conf
 from pipelines.settings import Settings
 from pipelines.stream import StreamDriver
 
@@ -30,15 +31,10 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
 @pytest.fixture
 def _files_of_a_megabyte(spark: SparkSession) -> None:
     """What `start_session` would set for ``file_bytes`` of one megabyte; the run's session has the default."""
-    prefix = "spark.databricks.delta.optimize"
-    cubes = f"{prefix}.clustering.mergeStrategy.minCubeSize"
-    told = {
-        f"{prefix}.maxFileSize": MEGABYTE, f"{prefix}.minFileSize": MEGABYTE // 2, f"{cubes}.threshold": MEGABYTE,
-        f"{cubes}.targetCubeSize": 4 * MEGABYTE,
-    }  # fmt: skip
+    told = compaction_conf(MEGABYTE)
     before = {name: spark.conf.get(name) for name in told}
     for name, value in told.items():
-        spark.conf.set(name, str(value))
+        spark.conf.set(name, value)
     yield
     for name, value in before.items():
         spark.conf.set(name, value)
@@ -54,9 +50,12 @@ def raw_rows(spark: SparkSession, first: int, *, n: int, n_files: int, character
     )  # fmt: skip
 
 
-def refused_rows(spark: SparkSession, *, n_files: int) -> DataFrame:
-    rows = raw_rows(spark, 0, n=2 * n_files, n_files=n_files)
+def refused(rows: DataFrame) -> DataFrame:
     return rows.withColumns({"reason": F.lit("why"), "parser_version": F.lit("1")})
+
+
+def refused_rows(spark: SparkSession, *, n_files: int) -> DataFrame:
+    return refused(raw_rows(spark, 0, n=2 * n_files, n_files=n_files))
 
 
 def no_scores(graphs: DataFrame, now: datetime) -> DataFrame:
@@ -96,8 +95,7 @@ def test_what_is_large_enough_is_not_written_again(spark: SparkSession, lake: La
     written: list[set[str]] = []
     for number in range(3):
         rows = raw_rows(spark, 10_000 * number, n=2_000, n_files=40, characters=2_048)
-        extra = {"reason": F.lit("why"), "parser_version": F.lit("1")}
-        lake.append(name, rows.withColumns(extra))
+        lake.append(name, refused(rows))
         (done,) = compact(lake, [name])
         # of the last round what was too small for a file of its own may come along, no more
         assert 40 <= done.n_before <= 42

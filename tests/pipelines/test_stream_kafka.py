@@ -175,7 +175,7 @@ def test_by_mutual_tls_it_reads_with_its_certificate_and_without_is_refused_in_o
     assert origins(lake) == expected
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="locks keys with openssl: apt-get install openssl")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, to lock a key")
 @pytest.mark.parametrize(
     ("way", "password", "told"),
     [

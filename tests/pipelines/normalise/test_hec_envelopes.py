@@ -13,11 +13,11 @@ from api.collector.records import records_of_envelope
 from pipelines.ingestion import raw_rows
 from pipelines.normalise.records import parse_records
 from pipelines.sources.files import SOURCE_LINES
+from tests.pipelines.normalise.conftest import RECEIVED_AT
 
 pytestmark = pytest.mark.slow
 
 CASES = [path for path in (Path(__file__).parent / "cases").glob("*/input.*") if path.parent.name != "hec_envelopes"]
-RECEIVED_AT = datetime(2026, 4, 1, tzinfo=UTC)
 _OF_THE_RECORD = ("event_id", "record_id", "record_ids")
 AUDIT = 'type=CWD msg=audit(1700000000.000:1): cwd="/"'
 XML = (

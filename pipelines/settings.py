@@ -96,6 +96,34 @@ class Settings(BaseSettings):
     kafka_properties: SecretStr | None = Field(
         None, description="other properties of Kafka's Java client: a JSON object, or `key=value` lines; they win"
     )
+    alerts_kafka_servers: str | None = Field(
+        None,
+        description="brokers that changes of alerts go to, `host:port,…`; TLS and signing in as above; without it they go "
+        "nowhere (docs/notifications.md)",
+    )
+    alerts_topic: str = Field("logster-alerts", pattern="^[A-Za-z0-9._-]{1,249}$", description="their topic there")
+    alerts_kafka_properties: SecretStr | None = Field(
+        None, description="properties of librdkafka, which sends them: a JSON object, or `key=value` lines; they win"
+    )
+    notify_give_up_after: timedelta = Field(
+        timedelta(hours=1), description="a change that could not be handed on for so long is a dead letter"
+    )
+    notify_starting_offsets: str = Field(
+        "earliest",
+        pattern="^(earliest|latest)$",
+        description="where `logster notify` begins when it is new: `earliest` or `latest`",
+    )
+    notify_dead_letters: str | None = Field(
+        None, description="folder of dead letters, a file a consumer; default `<lake's parent>/dead-letters`"
+    )
+    notify_allow_private: bool = Field(
+        False, description="hand changes on to private addresses, and without TLS, as well"
+    )
+    webhook_url: SecretStr | None = Field(
+        None, description="address that `logster notify webhook` hands changes on to, `https://…`"
+    )
+    webhook_secret: SecretStr | None = Field(None, description="secret that signs them, 16 characters at least")
+    webhook_secret_file: str | None = Field(None, description="file that holds it instead")
     delta_sources: str | None = Field(
         None, description="Delta tables to read as streams: their mapping files, `a.toml,b.toml,…` (docs/delta.md)"
     )
@@ -158,7 +186,7 @@ class Settings(BaseSettings):
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level that is logged")
 
-    @field_validator("window_slide", "window_width", "dedup_gap", "lateral_gap", "trigger")
+    @field_validator("window_slide", "window_width", "dedup_gap", "lateral_gap", "trigger", "notify_give_up_after")
     @classmethod
     def _must_be_positive(cls, value: timedelta) -> timedelta:
         if value <= timedelta(0):

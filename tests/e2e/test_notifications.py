@@ -1,0 +1,216 @@
+"""Publisher, broker and webhook consumer, each killed with -9 while alerts change: every change is delivered, none is missing.
+
+In the topic each stands once; the receiver may be sent one again, under the same key.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipelines.settings import Settings
+from pipelines.sinks.outbox import Outbox
+from pipelines.sinks.publisher import Publisher
+from tests.http_receiver import Got, receiving
+from tests.kafka_broker import PASSWORD, SCRAM_PASSWORD, USER, KafkaBroker
+from tests.logster_process import LOGSTER, environment
+from tests.pipelines.sinks.alert_tables import NOON, alert, append, change, merge_alerts, outbox_rows, verdict
+
+KILLS = int(os.environ.get("LOGSTER_TEST_KILLS", "2"))
+SEED = int(os.environ.get("LOGSTER_TEST_SEED", "3"))
+N_ALERTS = 40
+SECRET = "a secret that both know"
+PATIENCE = 180.0
+pytestmark = pytest.mark.e2e
+
+
+class Analysts:
+    """Changes alerts as pipeline and analysts do, a little at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._state, self._number = settings, 0, 0
+
+    def work(self) -> None:
+        self._state += 1
+        merge_alerts(self._settings, [alert(number, state=self._state) for number in range(N_ALERTS)])
+        for number in range(5):
+            self._number += 1
+            append(self._settings, "alert_changes", change(f"c{self._number}", number, second=self._number))
+        append(self._settings, "feedback", verdict(f"f{self._state}", self._state % N_ALERTS))
+
+
+@contextmanager
+def command(told: dict[str, str], output: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    with (
+        output.open("ab") as file,
+        subprocess.Popen([str(LOGSTER), *words], env=told, stdout=file, stderr=file) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_killed_with_the_broker_every_change_is_delivered(kafka: KafkaBroker, tmp_path: Path) -> None:
+    topic, rng = kafka.create_topic(3), random.Random(SEED)
+    settings = Settings(
+        lake=str(tmp_path / "lake"), alerts_kafka_servers=kafka.servers, alerts_topic=topic, _env_file=None
+    )
+    output, analysts = tmp_path / "printed.log", Analysts(settings)
+
+    def answer(got: Got) -> int:
+        time.sleep(0.005)  # so that a kill meets requests under way
+        return 500 if rng.random() < 0.1 else 204
+
+    with receiving(answer) as receiver:
+        told = environment(settings) | {
+            "LOGSTER_ALERTS_KAFKA_SERVERS": kafka.servers, "LOGSTER_ALERTS_TOPIC": topic,
+            "LOGSTER_WEBHOOK_URL": receiver.url, "LOGSTER_WEBHOOK_SECRET": SECRET, "LOGSTER_NOTIFY_ALLOW_PRIVATE": "true",
+        }  # fmt: skip
+
+        def keys() -> set[str]:
+            return {got.headers["idempotency-key"] for got in list(receiver.got)}
+
+        def wait_for(n_keys: int) -> None:
+            deadline = time.monotonic() + PATIENCE
+            while len(keys()) < n_keys:
+                assert time.monotonic() < deadline, f"{len(keys())} of {n_keys}: {output.read_text()[-4_000:]}"
+                time.sleep(0.05)
+
+        for life in range(KILLS):
+            with ExitStack() as processes:
+                publisher = processes.enter_context(command(told, output, "publish"))
+                analysts.work()
+                consumer = processes.enter_context(command(told, output, "notify", "webhook"))
+                wait_for(len(keys()) + 1)
+                analysts.work()
+                time.sleep(rng.uniform(0, 1.5))
+                (consumer if life % 2 else publisher).send_signal(signal.SIGKILL)
+                analysts.work()
+                time.sleep(rng.uniform(0, 1.5))
+                kafka.kill()
+                analysts.work()
+                time.sleep(rng.uniform(0, 1.5))
+                kafka.start()
+                time.sleep(rng.uniform(0, 1.5))
+                for process in (publisher, consumer):
+                    process.send_signal(signal.SIGKILL)
+        with command(told, output, "publish") as publisher, command(told, output, "notify", "webhook") as consumer:
+            Outbox(settings).tell(now=NOON)
+            expected = {row["change_id"] for row in outbox_rows(settings)}
+            wait_for(len(expected))
+            for process in (publisher, consumer):
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(60) == 0, output.read_text()[-4_000:]
+        assert keys() == expected
+
+        # an analyst's change and a verdict each, and what the pipeline did as far as it was looked at
+        kinds = [row["kind"] for row in outbox_rows(settings)]
+        n_rounds = 4 * KILLS
+        assert [kinds.count(kind) for kind in ("created", "transition", "verdict")] == [
+            N_ALERTS,
+            5 * n_rounds,
+            n_rounds,
+        ]
+        for got in receiver.got:
+            signed = f"{got.headers['logster-timestamp']}.".encode() + got.body
+            expected_signature = "v1=" + hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
+            assert got.headers["logster-signature"] == expected_signature
+            assert json.loads(got.body)["change_id"] == got.headers["idempotency-key"]
+
+    published = [(place.split("/"), json.loads(value)) for place, value in kafka.read(topic).items()]
+    assert sorted(document["change_id"] for _, document in published) == sorted(expected)
+    sequence_of = {row["change_id"]: row["sequence"] for row in outbox_rows(settings)}
+    places = defaultdict(list)
+    for (_, partition, offset), document in published:
+        places[document["alert_id"]].append((int(partition), int(offset), sequence_of[document["change_id"]]))
+    for of_alert in places.values():
+        assert len({partition for partition, _, _ in of_alert}) == 1
+        sequences = [sequence for _, _, sequence in sorted(of_alert)]
+        assert sequences == sorted(sequences)
+    assert not (tmp_path / "dead-letters" / "webhook.jsonl").read_bytes()
+
+
+def test_progress_is_with_the_brokers_and_beside_the_checkpoints(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Each of them alone is enough: Kafka forgets idle groups, a container its disk."""
+    settings = Settings(
+        lake=str(tmp_path / "lake"),
+        alerts_kafka_servers=kafka.servers,
+        alerts_topic=kafka.create_topic(2),
+        _env_file=None,
+    )
+    merge_alerts(settings, [alert(number) for number in range(700)])  # more than one transaction takes
+    assert Publisher(settings).publish_once() == 700
+    note = Path(settings.checkpoint_path) / "publisher.json"
+    noted = note.read_text()
+    note.unlink()
+    append(settings, "feedback", verdict("f1", 1))
+    assert Publisher(settings).publish_once() == 1
+    assert json.loads(note.read_text())["sequence"] == 701
+
+    note.write_text(noted.replace("700", "701"))
+    elsewhere = settings.model_copy(update={"alerts_topic": kafka.create_topic(1)})
+    assert Publisher(elsewhere).publish_once() == 701  # another topic has had none of it
+    assert len(kafka.read(elsewhere.alerts_topic)) == 701
+    assert len(kafka.read(settings.alerts_topic)) == 701
+
+
+@pytest.mark.parametrize("way", ["SCRAM", "PLAIN", "mutual"])
+def test_it_publishes_over_tls_signed_in_as_the_source_does(kafka: KafkaBroker, tmp_path: Path, way: str) -> None:
+    own = tmp_path / "own.pem"
+    own.write_bytes(
+        (kafka.client_folder / "endpoint.pem").read_bytes() + (kafka.client_folder / "endpoint.key").read_bytes()
+    )
+    by_password = {
+        "alerts_kafka_servers": kafka.secure_servers,
+        "kafka_security_protocol": "SASL_SSL",
+        "kafka_user": USER,
+    }
+    told = {
+        "SCRAM": {**by_password, "kafka_sasl_mechanism": "SCRAM-SHA-512", "kafka_password": SCRAM_PASSWORD},
+        "PLAIN": {**by_password, "kafka_password": PASSWORD},
+        "mutual": {"alerts_kafka_servers": kafka.mutual_servers, "kafka_security_protocol": "SSL",
+                   "kafka_client_certificate_file": str(own)},
+    }[way]  # fmt: skip
+    settings = Settings(
+        lake=str(tmp_path / "lake"), alerts_topic=kafka.create_topic(1), kafka_ca_file=str(kafka.ca_file), **told, _env_file=None
+    )  # fmt: skip
+    merge_alerts(settings, [alert(1)])
+    assert Publisher(settings).publish_once() == 1
+    assert len(kafka.read(settings.alerts_topic)) == 1
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"LOGSTER_ALERTS_KAFKA_SERVERS": "127.0.0.1:1"}, "does not answer"),
+        ({"LOGSTER_ALERTS_TOPIC": "absent"}, "has no topic absent"),
+        ({"LOGSTER_KAFKA_CA_FILE": "/none"}, "there is no file /none"),
+        ({"LOGSTER_ALERTS_KAFKA_PROPERTIES": "no.such=1"}, "no.such"),
+        ({"LOGSTER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "needs LOGSTER_KAFKA_USER"),
+    ],
+)
+def test_what_cannot_be_used_is_one_clear_line(kafka: KafkaBroker, tmp_path: Path, variables, words) -> None:
+    settings = Settings(lake=str(tmp_path / "lake"), _env_file=None)
+    merge_alerts(settings, [alert(1)])
+    told = environment(settings) | {
+        "LOGSTER_ALERTS_KAFKA_SERVERS": kafka.servers, "LOGSTER_WEBHOOK_URL": "http://127.0.0.1:1/",
+        "LOGSTER_WEBHOOK_SECRET": SECRET, "LOGSTER_NOTIFY_ALLOW_PRIVATE": "true",
+    } | variables  # fmt: skip
+    for words_of_command in (["publish", "--once"], ["notify", "webhook", "--once"]):
+        ended = subprocess.run(
+            [str(LOGSTER), *words_of_command], env=told, capture_output=True, text=True, check=False, timeout=120
+        )
+        lines = [line for line in ended.stderr.splitlines() if line.strip()]
+        assert (ended.returncode, len(lines)) == (1, 1), ended.stderr
+        assert words in lines[0]

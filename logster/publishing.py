@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["publish_all", "publishing_beside"]
 
+_LEAVE_AFTER_SECONDS = 5.0
+
 
 @contextmanager
 def publishing_beside(settings: Settings, *, once: bool = False) -> Iterator[None]:
@@ -42,7 +44,7 @@ def publishing_beside(settings: Settings, *, once: bool = False) -> Iterator[Non
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(_LEAVE_AFTER_SECONDS)  # brokers that do not answer hold nobody up: what is under way is taken back
 
 
 def publish_all(publisher: "Publisher") -> None:

@@ -124,6 +124,22 @@ class Settings(BaseSettings):
     )
     webhook_secret: SecretStr | None = Field(None, description="secret that signs them, 16 characters at least")
     webhook_secret_file: str | None = Field(None, description="file that holds it instead")
+    slack_url: SecretStr | None = Field(
+        None, description="Slack's incoming webhook for `logster notify slack`, `https://hooks.slack.com/…`"
+    )
+    alertmanager_url: SecretStr | None = Field(
+        None, description="Alertmanager for `logster notify alertmanager`, `https://…/api/v2/alerts`"
+    )
+    syslog_target: str | None = Field(
+        None, description="syslog server for `logster notify syslog`, `tls://host:6514`, `tcp://…` or `udp://…`"
+    )
+    email_server: SecretStr | None = Field(
+        None,
+        description="mail server for `logster notify email`, `smtps://user:password@host`, or `smtp://…` by STARTTLS",
+    )
+    email_from: str | None = Field(None, description="its sender")
+    email_to: str | None = Field(None, description="its receivers, `a@b.example,…`")
+    email_every: timedelta = Field(timedelta(minutes=15), description="changes of so long go into one mail")
     delta_sources: str | None = Field(
         None, description="Delta tables to read as streams: their mapping files, `a.toml,b.toml,…` (docs/delta.md)"
     )
@@ -186,11 +202,20 @@ class Settings(BaseSettings):
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level that is logged")
 
-    @field_validator("window_slide", "window_width", "dedup_gap", "lateral_gap", "trigger", "notify_give_up_after")
+    @field_validator(
+        "window_slide", "window_width", "dedup_gap", "lateral_gap", "trigger", "notify_give_up_after", "email_every"
+    )
     @classmethod
     def _must_be_positive(cls, value: timedelta) -> timedelta:
         if value <= timedelta(0):
             raise ValueError("must be longer than zero")
+        return value
+
+    @field_validator("notify_give_up_after")
+    @classmethod
+    def _must_be_at_most_half_a_day(cls, value: timedelta) -> timedelta:
+        if value > timedelta(hours=12):  # Kafka takes a consumer that is silent for a day for dead
+            raise ValueError("must be at most twelve hours (PT12H)")
         return value
 
     @field_validator("vacuum_after")

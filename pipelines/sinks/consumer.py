@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipelines.settings import Settings
 from pipelines.sinks.dead_letters import DeadLetters
-from pipelines.sinks.deliveries import Deliver, NotNow, Refused, change_of, delivered
+from pipelines.sinks.deliveries import Change, Deliver, NotNow, Refused, change_of, delivered
 from pipelines.sinks.kafka_client import ANSWER_WITHIN_SECONDS, client_settings, missing_topic, trouble_of, unusable
 
 __all__ = ["ChangeConsumer"]
@@ -18,19 +18,22 @@ __all__ = ["ChangeConsumer"]
 _LOG = structlog.get_logger("logster.notify")
 _POLL_SECONDS = 0.5
 _SESSION = timedelta(seconds=10)  # a killed consumer's successor waits for so long
+_MOST_MILLISECONDS = 86_400_000  # librdkafka takes no more
 _SPARE = timedelta(minutes=15)  # between two polls beside the tries: the longest pause, and the last try itself
 
 
 class ChangeConsumer:
-    """Hands changes on, one at a time, as a member of a consumer group.
+    """Hands changes on, in order, as a member of a consumer group.
 
     A change that was handed on, but whose offset was not kept before a crash, is handed on again under the same id.
 
     Args:
         settings: of brokers and topic.
         name: of the consumer; its group is ``logster-<name>``.
-        deliver: hands one change on once.
+        deliver: hands changes on once.
         dead_letters: takes those that could not be.
+        group_up_to: changes that are handed on together at most, where so many come at once.
+        gather: how long more are waited for before a group is handed on.
         clock: wall clock (UTC), to be replaced in tests.
 
     Raises:
@@ -44,17 +47,21 @@ class ChangeConsumer:
         deliver: Deliver,
         dead_letters: DeadLetters,
         *,
+        group_up_to: int = 1,
+        gather: timedelta = timedelta(seconds=2),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._settings, self._deliver, self._dead_letters, self._clock = settings, deliver, dead_letters, clock
+        self._group_up_to = group_up_to
+        self._gather_seconds = gather.total_seconds()
         self._heard: KafkaError | None = None
         self._told = ""
-        longest = settings.notify_give_up_after + _SPARE
+        longest = settings.notify_give_up_after * (1 + group_up_to) + _SPARE  # a refused group is handed on one by one
         try:
             self._consumer = Consumer(
                 {
                     "session.timeout.ms": _milliseconds(_SESSION),
-                    "max.poll.interval.ms": _milliseconds(longest),
+                    "max.poll.interval.ms": min(_milliseconds(longest), _MOST_MILLISECONDS),
                     **client_settings(settings),
                     "group.id": f"logster-{name}",
                     "auto.offset.reset": settings.notify_starting_offsets,
@@ -76,40 +83,40 @@ class ChangeConsumer:
             once: end when all that the topic held is handed on.
 
         Returns:
-            Changes handed on.
+            Records of the topic that are done with: handed on, or dead letters.
 
         Raises:
-            SinkError: the brokers do not answer at the start, or refuse us.
+            SinkError: the brokers do not answer at the start, or refuse us; or a dead letter cannot be written.
         """
-        n_delivered, at_end = 0, set[tuple[str, int]]()
+        n_done, at_end = 0, set[tuple[str, int]]()
         try:
             self._open()
             while not stop.is_set():
-                message = self._consumer.poll(_POLL_SECONDS)
-                if message is None:
-                    continue
-                place = (message.topic() or "", message.partition() or 0)
-                if (error := message.error()) is not None:
-                    if error.code() != KafkaError._PARTITION_EOF:
-                        self._warn(str(trouble_of(error, self._settings, self._heard)))
-                    else:
+                taken: list[Message] = []
+                for message in self._next_messages(stop):
+                    place = (message.topic() or "", message.partition() or 0)
+                    if (error := message.error()) is None:
+                        taken.append(message)
+                        at_end.discard(place)
+                    elif error.code() == KafkaError._PARTITION_EOF:
                         at_end.add(place)
-                    if (
-                        once
-                        and at_end
-                        and at_end >= {(each.topic, each.partition) for each in self._consumer.assignment()}
-                    ):
+                    else:
+                        self._warn(str(trouble_of(error, self._settings, self._heard)))
+                if taken:
+                    self._told = ""
+                    if not self._handled(taken, stop):
                         break
-                    continue
-                at_end.discard(place)
-                self._told = ""
-                if not self._handled(message, stop):
+                    n_done += len(taken)
+                    self._keep_offsets(taken)
+                elif self._heard is not None and self._heard.code() == KafkaError._ALL_BROKERS_DOWN:
+                    self._warn(str(trouble_of(self._heard, self._settings)))
+                    self._heard = None
+                assigned = {(each.topic, each.partition) for each in self._consumer.assignment()} if once else set()
+                if assigned and assigned <= at_end:
                     break
-                n_delivered += 1
-                self._keep_offset(message)
         finally:
             self._consumer.close()
-        return n_delivered
+        return n_done
 
     def _open(self) -> None:
         topic = self._settings.alerts_topic
@@ -121,29 +128,74 @@ class ChangeConsumer:
             raise trouble_of(there.error, self._settings) if there.error else missing_topic(self._settings)
         self._consumer.subscribe([topic])
 
-    def _handled(self, message: Message, stop: threading.Event) -> bool:
-        """Hand a change on, or put it away; false where it was stopped in between."""
-        origin = f"{message.topic()}/{message.partition()}/{message.offset()}"
-        value, began = message.value(), time.monotonic()
-        raw = value.encode() if isinstance(value, str) else value
+    def _next_messages(self, stop: threading.Event) -> list[Message]:
+        """What has come, records and ends of partitions: as many as make a group, or as come within the time for one."""
+        message = self._consumer.poll(_POLL_SECONDS)
+        if message is None:
+            return []
+        found, deadline = [message], time.monotonic() + self._gather_seconds
+        while len(found) < self._group_up_to and not stop.is_set():
+            left = deadline - time.monotonic()
+            message = self._consumer.poll(min(max(0.0, left), _POLL_SECONDS))
+            if message is not None:
+                found.append(message)
+            elif left <= 0:
+                break
+        return found
+
+    def _handled(self, messages: list[Message], stop: threading.Event) -> bool:
+        """Hand changes on, or put them away; false where it was stopped in between."""
+        group: list[tuple[Message, Change]] = []
+        for message in messages:
+            try:
+                group.append((message, change_of(_value_of(message))))
+            except Refused as error:
+                self._bury(message, error)
+        if not group:
+            return True
         try:
-            change = change_of(raw)
-            give_up_after = self._settings.notify_give_up_after
-            if not delivered(change, self._deliver, give_up_after=give_up_after, stop=stop):
-                return False
-            _LOG.debug("change handed on", change=change.change_id, origin=origin)
-        except (Refused, NotNow) as error:
-            seconds = round(time.monotonic() - began, 1)
-            _LOG.warning(
-                "change not handed on; it is a dead letter now", origin=origin, reason=str(error), seconds=seconds
-            )
-            self._dead_letters.add(raw, origin=origin, reason=str(error), now=self._clock())
+            return self._delivered(group, stop)
+        except Refused as error:
+            if len(group) == 1:
+                self._bury(group[0][0], error)
+                return True
+        except NotNow as error:
+            for message, _ in group:
+                self._bury(message, error)
+            return True
+        for one in group:  # which of them is it that is not taken?
+            try:
+                if not self._delivered([one], stop):
+                    return False
+            except (Refused, NotNow) as error:
+                self._bury(one[0], error)
         return True
 
-    def _keep_offset(self, message: Message) -> None:
-        place = TopicPartition(message.topic() or "", message.partition() or 0, (message.offset() or 0) + 1)
+    def _delivered(self, group: list[tuple[Message, Change]], stop: threading.Event) -> bool:
+        changes = [change for _, change in group]
         try:
-            self._consumer.commit(offsets=[place], asynchronous=False)
+            return delivered(changes, self._deliver, give_up_after=self._settings.notify_give_up_after, stop=stop)
+        except (
+            KeyError,
+            TypeError,
+            AttributeError,
+            ValueError,
+        ) as error:  # whoever may write to the topic may write anything
+            raise Refused(f"lacks what its schema asks for: {type(error).__name__}: {error}") from error
+
+    def _bury(self, message: Message, error: Refused | NotNow) -> None:
+        origin = f"{message.topic()}/{message.partition()}/{message.offset()}"
+        _LOG.warning("change not handed on; it is a dead letter now", origin=origin, reason=str(error))
+        self._dead_letters.add(_value_of(message), origin=origin, reason=str(error), now=self._clock())
+
+    def _keep_offsets(self, messages: list[Message]) -> None:
+        last: dict[tuple[str, int], int] = {}
+        for message in messages:
+            place = (message.topic() or "", message.partition() or 0)
+            last[place] = max(last.get(place, 0), (message.offset() or 0) + 1)
+        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in last.items()]
+        try:
+            self._consumer.commit(offsets=places, asynchronous=False)
         except KafkaException as error:  # a later one keeps it too; else it is handed on again, under the same id
             self._warn(str(trouble_of(error, self._settings, self._heard)))
 
@@ -154,6 +206,11 @@ class ChangeConsumer:
 
     def _hear(self, error: KafkaError) -> None:
         self._heard = error
+
+
+def _value_of(message: Message) -> bytes | None:
+    value = message.value()
+    return value.encode() if isinstance(value, str) else value
 
 
 def _milliseconds(span: timedelta) -> int:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.errors import SettingsError
+from pipelines.errors import SettingsError, SinkError
 from pipelines.settings import Settings
 
 __all__ = ["DeadLetters", "dead_letter_file"]
@@ -26,12 +26,15 @@ class DeadLetters:
     Args:
         file: it is made where it is not there.
 
+    Attributes:
+        file: the same.
+
     Raises:
         SettingsError: it cannot be written.
     """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("ab"):
@@ -49,13 +52,20 @@ class DeadLetters:
             origin: ``topic/partition/offset``.
             reason: why it was not handed on.
             now: wall clock (UTC).
+
+        Raises:
+            SinkError: it cannot be written.
         """
         letter: dict[str, Any] = {"at": now.astimezone(UTC).isoformat(), "origin": origin, "reason": reason}
         try:
             letter["document"] = json.loads(value or b"")
         except (ValueError, RecursionError):
             letter["value"] = (value or b"").decode("utf-8", errors="replace")
-        with self._file.open("ab") as file:
-            file.write(json.dumps(letter, ensure_ascii=False).encode("utf-8", errors="replace") + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        line = json.dumps(letter, ensure_ascii=False).encode("utf-8", errors="replace")
+        try:
+            with self.file.open("ab") as file:
+                file.write(line + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise SinkError(f"dead letters cannot be written to {self.file}: {error.strerror or error}") from error

@@ -1,8 +1,9 @@
-"""Handing on one change of an alert: what is handed on, how it may fail, how often it is tried."""
+"""Handing on changes of alerts: what is handed on, how it may fail, how often it is tried."""
 
 import json
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from pipelines.sinks.changes import Document
 
 __all__ = ["Change", "Deliver", "NotNow", "Refused", "change_of", "delivered"]
 
+_CHANGE_ID = re.compile(r"[0-9a-f]{64}")
 _LONGEST_PAUSE_SECONDS = 60.0
 _LONGEST_ASKED_FOR_SECONDS = 600.0
 
@@ -42,8 +44,8 @@ class Change:
     body: bytes
 
 
-Deliver = Callable[[Change], None]
-"""Hands a change on once; raises `NotNow` or `Refused`."""
+Deliver = Callable[[Sequence[Change]], None]
+"""Hands changes on once, all or none of them; raises `NotNow` or `Refused`."""
 
 
 class NotNow(SinkError):
@@ -60,7 +62,7 @@ class NotNow(SinkError):
 
 
 class Refused(SinkError):
-    """The other side does not take this change, and will not take it later."""
+    """The other side does not take what it was sent, and will not take it later."""
 
 
 def change_of(value: bytes | None) -> Change:
@@ -74,29 +76,31 @@ def change_of(value: bytes | None) -> Change:
         version, change_id = document["schema_version"], document["change_id"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise Refused(f"is no change of an alert: {type(error).__name__}") from None
-    if version != SCHEMA_VERSION or not isinstance(change_id, str):
+    if version != SCHEMA_VERSION:
         raise Refused(f"is of schema version {version}; this Logster reads {SCHEMA_VERSION}")
+    if not isinstance(change_id, str) or not _CHANGE_ID.fullmatch(change_id):  # it goes into a header
+        raise Refused("is no change of an alert: its change_id is no hash")
     return Change(change_id, document, value or b"")
 
 
-def delivered(change: Change, deliver: Deliver, *, give_up_after: timedelta, stop: threading.Event) -> bool:
-    """Hand a change on, again and again where it cannot be now.
+def delivered(changes: Sequence[Change], deliver: Deliver, *, give_up_after: timedelta, stop: threading.Event) -> bool:
+    """Hand changes on, again and again where they cannot be now.
 
     The pauses are random between nothing and a bound that doubles up to a minute, and no shorter than the other side asks
     for (ten minutes at most).
 
     Args:
-        change: the change.
-        deliver: hands it on once.
+        changes: the changes.
+        deliver: hands them on once.
         give_up_after: no try begins later.
         stop: ends the pauses.
 
     Returns:
-        Whether it was taken; false only where ``stop`` was set before.
+        Whether they were taken; false only where ``stop`` was set before.
 
     Raises:
-        Refused: it was not, and will not be.
-        NotNow: it was not within the time.
+        Refused: they were not, and will not be.
+        NotNow: they were not within the time.
     """
     attempts = Retrying(
         retry=retry_if_exception_type(NotNow),
@@ -106,7 +110,7 @@ def delivered(change: Change, deliver: Deliver, *, give_up_after: timedelta, sto
         reraise=True,
     )
     try:
-        attempts(deliver, change)
+        attempts(deliver, changes)
     except NotNow:
         if stop.is_set():
             return False

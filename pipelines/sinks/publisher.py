@@ -1,21 +1,28 @@
 """From the outbox to a Kafka topic: every row once, in order, whatever is killed in between.
 
-Rows go out in transactions; each holds, as the committed offset of a consumer group of the outbox's own, the sequence up to
-which it goes. So that a crash leaves both or neither, and the next producer, which ends what the last one left open before
-it asks for that offset, goes on exactly there. Kafka forgets the offsets of a group that is idle for long (a week, by
-default): a note beside the checkpoints holds the sequence as well.
+Rows go out in transactions, in the order of their sequence, and each record carries its sequence. So the topic itself says up
+to where all is out: the next producer, which ends what the last one left open before it looks, goes on behind the highest.
+A topic whose records have all expired says nothing: a note beside the checkpoints holds the sequence as well.
+
+Kafka's own place for progress would be the offset of a consumer group in the same transaction; librdkafka waits without end for
+a coordinator that was away (https://github.com/confluentinc/librdkafka/issues/5456, met here when a broker was restarted).
 """
 
 import json
 import os
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import (
+    OffsetSpec,
+)  # which the package gives, but does not say so to type checkers
 
 from pipelines.errors import LogsterError, SinkError
 from pipelines.locks import publishing
@@ -29,6 +36,7 @@ _LOG = structlog.get_logger("logster.publisher")
 _AT_ONCE = 500  # rows of one transaction at most
 _COMMIT_WITHIN_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 1.0
+_LOOK_BACK = 16  # records from a partition's end, and so many times more where none of them is ours
 _LONGEST_PAUSE_SECONDS = 30.0
 _NOTE = "publisher.json"
 _HEADERS = ("change_id", "schema_version", "kind", "tenant", "sequence")
@@ -96,6 +104,12 @@ class Publisher:
                         if str(error) != told:  # each trouble once, not with every try
                             _LOG.warning("changes of alerts wait in the outbox; tried again", reason=str(error))
                         told = str(error)
+                    except Exception as error:  # a thread that ended would leave alerts unsent without a word
+                        pause = _LONGEST_PAUSE_SECONDS
+                        _LOG.error(
+                            "changes of alerts not published; tried again", reason=f"{type(error).__name__}: {error}"
+                        )
+                        self.close()
                     stop.wait(pause)
             stop.wait(_LOOK_EVERY_SECONDS)
         self.close()
@@ -197,9 +211,10 @@ class _Session:
                 "error_cb": self._hear,
             }
         )
-        self._group = Consumer(
+        self._identity, self._client = identity, client
+        self._reader = Consumer(
             {**client, "group.id": name, "enable.auto.commit": False, "isolation.level": "read_committed",
-             "error_cb": self._hear}
+             "enable.partition.eof": True, "error_cb": self._hear}
         )  # fmt: skip
 
     def open(self) -> None:
@@ -211,10 +226,60 @@ class _Session:
         if not there.partitions:
             raise missing_topic(self._settings)
         self._producer.init_transactions(_COMMIT_WITHIN_SECONDS)
-        (found,) = self._group.committed([TopicPartition(topic, 0)], timeout=ANSWER_WITHIN_SECONDS)
-        if found.error is not None:
-            raise KafkaException(found.error)
-        self.sequence = max(0, found.offset)  # below zero: none
+        ends = self._ends([TopicPartition(topic, partition) for partition in there.partitions])
+        self.sequence = max(self._newest(topic, partition, end) for partition, end in ends.items())
+
+    def _ends(self, places: list[TopicPartition]) -> dict[int, int]:
+        """Where each partition ends, once no transaction is open in it: what lies behind one cannot be read."""
+        admin = AdminClient({**self._client})
+        deadline = time.monotonic() + ANSWER_WITHIN_SECONDS
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # it has no annotations
+        wanted = dict.fromkeys(places, latest)
+        while True:
+            found = [
+                {
+                    place.partition: future.result(ANSWER_WITHIN_SECONDS).offset
+                    for place, future in admin.list_offsets(
+                        wanted, isolation_level=level, request_timeout=ANSWER_WITHIN_SECONDS
+                    ).items()
+                }
+                for level in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+            ]
+            if found[0] == found[1]:
+                return found[0]
+            if time.monotonic() > deadline:
+                raise SinkError(
+                    f"another producer holds a transaction open in topic {self._settings.alerts_topic}; what lies behind it "
+                    "cannot be read until it ends"
+                )
+            time.sleep(0.2)
+
+    def _newest(self, topic: str, partition: int, end: int) -> int:
+        """The sequence of the last of our records in a partition, looked for from its end; 0 where there is none."""
+        low, _ = self._reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=ANSWER_WITHIN_SECONDS)
+        reach = _LOOK_BACK
+        while True:
+            start, found = max(low, end - reach), 0
+            if start >= end:
+                return 0
+            self._reader.assign([TopicPartition(topic, partition, start)])
+            while (message := self._reader.poll(ANSWER_WITHIN_SECONDS)) is not None:
+                if (error := message.error()) is not None:
+                    if error.code() == KafkaError._PARTITION_EOF:
+                        break
+                    raise KafkaException(error)
+                found = max(found, self._sequence_of(message))
+            else:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+            if found or start == low:
+                return found
+            reach *= _LOOK_BACK
+
+    def _sequence_of(self, message: Message) -> int:
+        headers = dict(message.headers() or [])
+        number = headers.get("sequence")
+        is_ours = headers.get("outbox") == self._identity.encode() and isinstance(number, bytes) and number.isdigit()
+        return int(number) if is_ours and number else 0
 
     def publish(self, rows: list[dict[str, Any]]) -> None:
         """Publish rows of the outbox, all or none of them."""
@@ -222,6 +287,7 @@ class _Session:
         producer.begin_transaction()
         for row in rows:
             headers: list[tuple[str, str | bytes | None]] = [(name, str(row[name])) for name in _HEADERS]
+            headers.append(("outbox", self._identity))
             producer.produce(
                 topic,
                 row["document"].encode(),
@@ -230,8 +296,6 @@ class _Session:
                 on_delivery=self._delivered,
             )
             producer.poll(0)
-        place = TopicPartition(topic, 0, last)
-        producer.send_offsets_to_transaction([place], self._group.consumer_group_metadata(), _COMMIT_WITHIN_SECONDS)
         producer.commit_transaction(_COMMIT_WITHIN_SECONDS)
         if self._failed is not None:  # a commit fails where a message does; should it ever not, nothing is passed over
             raise KafkaException(self._failed)
@@ -240,7 +304,7 @@ class _Session:
     def close(self) -> None:
         """Forget what is not sent; the next session takes it back at the brokers."""
         self._producer.purge()
-        self._group.close()
+        self._reader.close()
 
     def _hear(self, error: KafkaError) -> None:
         self.heard = error

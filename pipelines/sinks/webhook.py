@@ -6,7 +6,8 @@ How often it is tried is in ``pipelines.sinks.deliveries``, which addresses are 
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -106,7 +107,8 @@ class HttpTarget:
         try:
             with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
                 status = answer.status_code
-                _read_a_little(answer)
+                with suppress(httpx.HTTPError, httpx.StreamError):  # it has answered
+                    _read_a_little(answer)
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise NotNow(f"{place} cannot be reached: {str(error) or type(error).__name__}") from error
         if status in _REFUSING:
@@ -128,8 +130,9 @@ class Webhook:
     def __init__(self, target: HttpTarget, secret: bytes, *, clock: Callable[[], float] = time.time) -> None:
         self._target, self._secret, self._clock = target, secret, clock
 
-    def __call__(self, change: Change) -> None:
+    def __call__(self, changes: Sequence[Change]) -> None:
         """Hand a change on once; see `HttpTarget.post`."""
+        (change,) = changes  # one key, one change
         timestamp = str(int(self._clock()))
         headers = {
             "Content-Type": "application/json",

@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,12 +18,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from pipelines.settings import Settings
+from pipelines.sinks.consumer import ChangeConsumer
+from pipelines.sinks.dead_letters import DeadLetters
 from pipelines.sinks.outbox import Outbox
 from pipelines.sinks.publisher import Publisher
 from tests.http_receiver import Got, receiving
-from tests.kafka_broker import PASSWORD, SCRAM_PASSWORD, USER, KafkaBroker
+from tests.kafka_broker import PASSWORD, SCRAM_PASSWORD, USER, KafkaBroker, Sent
 from tests.logster_process import LOGSTER, environment
 from tests.pipelines.sinks.alert_tables import NOON, alert, append, change, merge_alerts, outbox_rows, verdict
 
@@ -141,8 +145,80 @@ def test_killed_with_the_broker_every_change_is_delivered(kafka: KafkaBroker, tm
     assert not (tmp_path / "dead-letters" / "webhook.jsonl").read_bytes()
 
 
+def test_brokers_that_are_away_are_waited_for(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """By a publisher and a consumer that live on."""
+    settings = Settings(
+        lake=str(tmp_path / "lake"),
+        alerts_kafka_servers=kafka.servers,
+        alerts_topic=kafka.create_topic(1),
+        _env_file=None,
+    )
+    came: list[str] = []
+    letters = DeadLetters(tmp_path / "dead.jsonl")
+    consumer = ChangeConsumer(settings, "test", lambda group: came.extend(one.change_id for one in group), letters)
+    stop = threading.Event()
+    threads = [
+        threading.Thread(target=Publisher(settings).run, args=[stop]), threading.Thread(target=consumer.run, args=[stop])
+    ]  # fmt: skip
+
+    def wait_for(n_changes: int) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while len(came) < n_changes:
+            assert time.monotonic() < deadline, len(came)
+            time.sleep(0.1)
+
+    merge_alerts(settings, [alert(1)])
+    for thread in threads:
+        thread.start()
+    try:
+        wait_for(1)
+        append(settings, "alert_changes", change("c1", 1))
+        wait_for(2)
+        kafka.kill()
+        append(settings, "alert_changes", change("c2", 1, second=1))
+        time.sleep(8)  # long enough to begin a transaction with nobody
+        kafka.start()
+        wait_for(3)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+    assert came == [row["change_id"] for row in outbox_rows(settings)]
+    assert len(kafka.read(settings.alerts_topic)) == 3
+
+
+def test_what_a_publisher_did_not_commit_is_not_there(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """And what another producer puts into the topic does not count as ours."""
+    settings = Settings(
+        lake=str(tmp_path / "lake"),
+        alerts_kafka_servers=kafka.servers,
+        alerts_topic=kafka.create_topic(1),
+        _env_file=None,
+    )
+    merge_alerts(settings, [alert(number) for number in range(3)])
+    outbox = Outbox(settings)
+    outbox.tell(now=NOON)
+    name = f"logster-outbox-{outbox.identity()}"
+    killed = Producer({"bootstrap.servers": kafka.servers, "transactional.id": name})
+    killed.init_transactions(30)
+    killed.begin_transaction()
+    headers = [("sequence", "3"), ("outbox", outbox.identity())]
+    killed.produce(settings.alerts_topic, b"in flight", headers=headers)
+    killed.poll(2)
+    kafka.send(settings.alerts_topic, [Sent(b"{}", headers={"sequence": b"2"}) for _ in range(40)])
+    assert Publisher(settings).publish_once() == 3
+    (Path(settings.checkpoint_path) / "publisher.json").unlink()
+    kafka.send(
+        settings.alerts_topic, [Sent(b"{}", headers={"sequence": b"9", "outbox": b"another"}) for _ in range(40)]
+    )
+    assert Publisher(settings).publish_once() == 0
+    values = kafka.read(settings.alerts_topic).values()
+    assert b"in flight" not in values
+    assert len(values) == 83
+
+
 def test_progress_is_with_the_brokers_and_beside_the_checkpoints(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """Each of them alone is enough: Kafka forgets idle groups, a container its disk."""
+    """Each of them alone is enough: Kafka forgets old records, a container its disk."""
     settings = Settings(
         lake=str(tmp_path / "lake"),
         alerts_kafka_servers=kafka.servers,
@@ -152,17 +228,57 @@ def test_progress_is_with_the_brokers_and_beside_the_checkpoints(kafka: KafkaBro
     merge_alerts(settings, [alert(number) for number in range(700)])  # more than one transaction takes
     assert Publisher(settings).publish_once() == 700
     note = Path(settings.checkpoint_path) / "publisher.json"
-    noted = note.read_text()
     note.unlink()
     append(settings, "feedback", verdict("f1", 1))
     assert Publisher(settings).publish_once() == 1
     assert json.loads(note.read_text())["sequence"] == 701
 
-    note.write_text(noted.replace("700", "701"))
+    kafka.drop_records(settings.alerts_topic, 0, before=-1)  # all of them
+    kafka.drop_records(settings.alerts_topic, 1, before=-1)
+    append(settings, "feedback", verdict("f2", 1))
+    assert Publisher(settings).publish_once() == 1
+    assert len(kafka.read(settings.alerts_topic)) == 1
+
     elsewhere = settings.model_copy(update={"alerts_topic": kafka.create_topic(1)})
-    assert Publisher(elsewhere).publish_once() == 701  # another topic has had none of it
-    assert len(kafka.read(elsewhere.alerts_topic)) == 701
-    assert len(kafka.read(settings.alerts_topic)) == 701
+    assert Publisher(elsewhere).publish_once() == 702  # another topic has had none of it
+    assert len(kafka.read(elsewhere.alerts_topic)) == 702
+
+
+def test_a_storm_is_few_messages_and_what_is_not_taken_is_a_dead_letter(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Slack refuses a message for one of its changes: that one alone is put away, and so is what is no change at all."""
+    settings = Settings(
+        lake=str(tmp_path / "lake"),
+        alerts_kafka_servers=kafka.servers,
+        alerts_topic=kafka.create_topic(1),
+        _env_file=None,
+    )
+    merge_alerts(settings, [alert(number) for number in range(50)])
+    kafka.send(settings.alerts_topic, [Sent(b"not json"), Sent(b'{"schema_version":1,"change_id":"%s"}' % (b"0" * 64))])
+    assert Publisher(settings).publish_once() == 50
+
+    def answer(got: Got) -> int:
+        return 400 if b"web-7 " in got.body else 200
+
+    with receiving(answer) as receiver:
+        told = environment(settings) | {
+            "LOGSTER_ALERTS_KAFKA_SERVERS": kafka.servers, "LOGSTER_ALERTS_TOPIC": settings.alerts_topic,
+            "LOGSTER_SLACK_URL": receiver.url, "LOGSTER_NOTIFY_ALLOW_PRIVATE": "true",
+        }  # fmt: skip
+        for n_records in (52, 0):  # the second finds nothing left
+            ended = subprocess.run(
+                [str(LOGSTER), "notify", "slack", "--once"], env=told, capture_output=True, text=True, check=False, timeout=120
+            )  # fmt: skip
+            assert ended.returncode == 0, ended.stderr
+            assert f"{n_records} changes handed on" in ended.stdout
+        texts = [got.body.decode() for got in receiver.got if b"web-7 " not in got.body]
+    assert len(texts) < 49  # one by one are those alone that came with what is not taken
+    named = [sum(f"on web-{number} " in text for text in texts) for number in range(50)]
+    assert named == [0 if number == 7 else 1 for number in range(50)]
+    letters = [json.loads(line) for line in (tmp_path / "dead-letters" / "slack.jsonl").read_text().splitlines()]
+    assert [letter["reason"] for letter in letters] == [
+        "is no change of an alert: JSONDecodeError", "lacks what its schema asks for: KeyError: 'alert'", "127.0.0.1 answers 400",
+    ]  # fmt: skip
+    assert letters[2]["document"]["alert"]["endpoint"] == "web-7"
 
 
 @pytest.mark.parametrize("way", ["SCRAM", "PLAIN", "mutual"])

@@ -3,6 +3,7 @@ import hmac
 import json
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 import httpx
@@ -20,19 +21,20 @@ from tests.pipelines.sinks.alert_tables import NOON
 pytestmark = pytest.mark.fast
 
 SECRET = b"0123456789abcdef"
-BODY = '{"schema_version":1,"change_id":"c1","note":"é"}'.encode()
+KEY = "c1" * 32
+BODY = f'{{"schema_version":1,"change_id":"{KEY}","note":"é"}}'.encode()
 
 
 def hand_on(receiver: Receiver, change: Change | None = None, **kwargs) -> None:
     with HttpTarget(httpx.URL(receiver.url), allow_private=True) as target:
-        Webhook(target, SECRET, **kwargs)(change or change_of(BODY))
+        Webhook(target, SECRET, **kwargs)([change or change_of(BODY)])
 
 
 def test_the_body_is_the_document_as_published_signed_with_its_time():
     with receiving() as receiver:
         hand_on(receiver, clock=lambda: 1_772_366_400.9)
     (got,) = receiver.got
-    assert (got.body, got.headers["idempotency-key"], got.headers["content-type"]) == (BODY, "c1", "application/json")
+    assert (got.body, got.headers["idempotency-key"], got.headers["content-type"]) == (BODY, KEY, "application/json")
     assert got.headers["logster-timestamp"] == "1772366400"
     expected = hmac.new(SECRET, b"1772366400." + BODY, hashlib.sha256).hexdigest()
     assert got.headers["logster-signature"] == f"v1={expected}"
@@ -83,30 +85,30 @@ def test_tries_go_on_until_it_is_taken_and_wait_as_long_as_asked():
         with HttpTarget(httpx.URL(receiver.url), allow_private=True) as target:
             began = time.monotonic()
             taken = delivered(
-                change_of(BODY), Webhook(target, SECRET), give_up_after=timedelta(minutes=1), stop=threading.Event()
+                [change_of(BODY)], Webhook(target, SECRET), give_up_after=timedelta(minutes=1), stop=threading.Event()
             )
         assert taken
         assert time.monotonic() - began >= 1
-    assert [got.headers["idempotency-key"] for got in receiver.got] == ["c1"] * 3
+    assert [got.headers["idempotency-key"] for got in receiver.got] == [KEY] * 3
 
 
 def test_tries_end_after_the_time_given():
-    def never(_: Change) -> None:
+    def never(_: Sequence[Change]) -> None:
         raise NotNow("down")
 
     with pytest.raises(NotNow, match="down"):
-        delivered(change_of(BODY), never, give_up_after=timedelta(milliseconds=300), stop=threading.Event())
+        delivered([change_of(BODY)], never, give_up_after=timedelta(milliseconds=300), stop=threading.Event())
 
 
 def test_a_stop_ends_a_long_pause():
     stop = threading.Event()
 
-    def later(_: Change) -> None:
+    def later(_: Sequence[Change]) -> None:
         threading.Timer(0.1, stop.set).start()
         raise NotNow("down", retry_after=600)
 
     began = time.monotonic()
-    assert not delivered(change_of(BODY), later, give_up_after=timedelta(hours=1), stop=stop)
+    assert not delivered([change_of(BODY)], later, give_up_after=timedelta(hours=1), stop=stop)
     assert time.monotonic() - began < 30
 
 

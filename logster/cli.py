@@ -332,7 +332,7 @@ def up(
 
 @app.command()
 def doctor() -> None:
-    """Check Java, JARs, ports, lake, Kafka, mapping files, registry, Superset, memory and disk, and say what to do."""
+    """Check Java, JARs, ports, lake, Kafka, alerts' topic, mappings, registry, Superset, memory and disk, and say what to do."""
     from logster.doctor import examine
 
     if not examine(command_settings()):

@@ -21,6 +21,8 @@ _SESSION = timedelta(seconds=10)  # a killed consumer's successor waits for so l
 _MOST_MILLISECONDS = 86_400_000  # librdkafka takes no more
 _SPARE = timedelta(minutes=15)  # between two polls beside the tries: the longest pause, and the last try itself
 
+_Place = tuple[str, int]  # topic and partition
+
 
 class ChangeConsumer:
     """Hands changes on, in order, as a member of a consumer group.
@@ -88,18 +90,22 @@ class ChangeConsumer:
         Raises:
             SinkError: the brokers do not answer at the start, or refuse us; or a dead letter cannot be written.
         """
-        n_done, at_end = 0, set[tuple[str, int]]()
+        n_done, at_end = 0, set[_Place]()
         try:
             self._open()
             while not stop.is_set():
                 taken: list[Message] = []
+                reached: dict[_Place, int] = {}
                 for message in self._next_messages(stop):
                     place = (message.topic() or "", message.partition() or 0)
                     if (error := message.error()) is None:
                         taken.append(message)
                         at_end.discard(place)
+                        reached[place] = (message.offset() or 0) + 1
                     elif error.code() == KafkaError._PARTITION_EOF:
                         at_end.add(place)
+                        # a new consumer's place is kept before anything has come: it may have begun at the end
+                        reached.setdefault(place, message.offset() or 0)
                     else:
                         self._warn(str(trouble_of(error, self._settings, self._heard)))
                 if taken:
@@ -107,7 +113,8 @@ class ChangeConsumer:
                     if not self._handled(taken, stop):
                         break
                     n_done += len(taken)
-                    self._keep_offsets(taken)
+                if reached:
+                    self._keep_offsets(reached)
                 elif self._heard is not None and self._heard.code() == KafkaError._ALL_BROKERS_DOWN:
                     self._warn(str(trouble_of(self._heard, self._settings)))
                     self._heard = None
@@ -188,12 +195,8 @@ class ChangeConsumer:
         _LOG.warning("change not handed on; it is a dead letter now", origin=origin, reason=str(error))
         self._dead_letters.add(_value_of(message), origin=origin, reason=str(error), now=self._clock())
 
-    def _keep_offsets(self, messages: list[Message]) -> None:
-        last: dict[tuple[str, int], int] = {}
-        for message in messages:
-            place = (message.topic() or "", message.partition() or 0)
-            last[place] = max(last.get(place, 0), (message.offset() or 0) + 1)
-        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in last.items()]
+    def _keep_offsets(self, reached: dict[_Place, int]) -> None:
+        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in reached.items()]
         try:
             self._consumer.commit(offsets=places, asynchronous=False)
         except KafkaException as error:  # a later one keeps it too; else it is handed on again, under the same id

@@ -6,13 +6,13 @@ set up in ``pipelines.sources.kafka_client``.
 
 from pathlib import Path
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from pipelines.errors import SettingsError, SinkError
 from pipelines.kafka_properties import properties_of
 from pipelines.settings import Settings
 
-__all__ = ["ANSWER_WITHIN_SECONDS", "client_settings", "missing_topic", "trouble_of", "unusable"]
+__all__ = ["ANSWER_WITHIN_SECONDS", "ask_for_topic", "client_settings", "missing_topic", "trouble_of", "unusable"]
 
 ANSWER_WITHIN_SECONDS = 15.0
 _QUIET = 2  # what it cannot reach goes to standard error by default, a line every second
@@ -57,6 +57,32 @@ def client_settings(settings: Settings) -> dict[str, str | int | float | bool]:
     if settings.kafka_client_key_password:
         found["ssl.key.password"] = settings.kafka_client_key_password.get_secret_value()
     return found | others
+
+
+def ask_for_topic(settings: Settings) -> int:
+    """Ask the brokers for the topic of changes, in bounded time.
+
+    Returns:
+        Its number of partitions.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+        SinkError: no answer, a refusal, or there is no such topic.
+    """
+    heard: list[KafkaError] = []
+    try:
+        client = Producer({**client_settings(settings), "error_cb": heard.append})
+    except (KafkaException, ValueError) as error:
+        raise unusable(error) from None
+    try:
+        topic = client.list_topics(settings.alerts_topic, timeout=ANSWER_WITHIN_SECONDS).topics[settings.alerts_topic]
+    except KafkaException as error:
+        raise trouble_of(error, settings, heard[-1] if heard else None) from error
+    if topic.error is not None:
+        raise trouble_of(topic.error, settings)
+    if not topic.partitions:
+        raise missing_topic(settings)
+    return len(topic.partitions)
 
 
 def unusable(error: Exception) -> SettingsError:

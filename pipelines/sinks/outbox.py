@@ -42,6 +42,7 @@ _STAMPS = {"alert_changes": ("change_id",), "feedback": ("feedback_id",), "alert
 _OF_PIPELINE = (ChangeKind.CREATED, ChangeKind.UPDATED, ChangeKind.WITHDRAWN)
 _STANDING = ("alert_id", "change_id", "to_status", "assignee", "changed_at")
 _APP = "logster-outbox"
+_BATCH_ROWS = 1_000
 _GIVE_UP_SECONDS = 30.0
 # a table that was removed and made again under the same path would never be noticed by catching up
 _REOPEN_SECONDS = 30.0
@@ -155,9 +156,9 @@ class Outbox:
         if seen is not None:
             return self._named(name, tables, seen, self._alerts(tables, seen.before) if name == "alerts" else {})
         # never looked at, or too long ago: all that there is, against all that was told
-        all_ = difference(None, table, stamp=_STAMPS[name])
-        known, before = self._all_told()
-        changes = self._named(name, tables, all_, before)
+        everything = difference(None, table, stamp=_STAMPS[name])
+        changes = self._named(name, tables, everything, self._alerts_told() if name == "alerts" else {})
+        known = self._ids_told() if changes else set()
         return [change for change in changes if change.change_id not in known]
 
     def _named(
@@ -180,22 +181,26 @@ class Outbox:
         if changes is not None and rows.num_rows:
             dataset = changes.to_pyarrow_dataset()
             standing = standings(rows_with(dataset, "alert_id", rows["alert_id"], _STANDING).to_pylist())
-        return {row["alert_id"]: alert_document(row, standing.get(row["alert_id"])) for row in rows.to_pylist()}
+        return {
+            row["alert_id"]: alert_document(row, standing.get(row["alert_id"]))
+            for batch in rows.to_batches(max_chunksize=_BATCH_ROWS)  # as plain values a row takes many times its place
+            for row in batch.to_pylist()
+        }
 
-    def _all_told(self) -> tuple[set[str], dict[str, Document]]:
-        """Ids of all changes told so far, and each alert as it was told last, unless it was withdrawn."""
-        columns = ["sequence", "change_id", "alert_id", "kind", "document"]
+    def _ids_told(self) -> set[str]:
+        return set(self._own().to_pyarrow_dataset().to_table(columns=["change_id"])["change_id"].to_pylist())
+
+    def _alerts_told(self) -> dict[str, Document]:
+        """Each alert as it was told last, unless it was withdrawn."""
+        columns = ["sequence", "alert_id", "kind", "document"]
         rows = self._own().to_pyarrow_dataset().to_table(columns=columns)
-        last: dict[str, dict[str, Any]] = {}
         of_pipeline = rows.filter(pc.is_in(rows["kind"], pa.array([str(kind) for kind in _OF_PIPELINE])))
-        for row in of_pipeline.sort_by("sequence").to_pylist():
-            last[row["alert_id"]] = row
-        alerts = {
+        last = {row["alert_id"]: row for row in of_pipeline.sort_by("sequence").to_pylist()}
+        return {
             alert_id: json.loads(row["document"])["alert"]
             for alert_id, row in last.items()
             if row["kind"] != ChangeKind.WITHDRAWN
         }
-        return set(rows["change_id"].to_pylist()), alerts
 
     def _told(self, own: DeltaTable, table: DeltaTable, name: str) -> int | None:
         app = _app(name, table)

@@ -33,6 +33,7 @@ from pipelines.sinks.outbox import Outbox
 __all__ = ["Publisher"]
 
 _LOG = structlog.get_logger("logster.publisher")
+_READ_AT_ONCE = 10_000  # rows: where small files were put together, each look reads a large one
 _AT_ONCE = 500  # rows of one transaction at most
 _COMMIT_WITHIN_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 1.0
@@ -78,9 +79,10 @@ class Publisher:
         try:
             if self._session is None:
                 self._session = self._opened()
-            while rows := self._outbox.rows_after(self._session.sequence, at_most=_AT_ONCE):
-                self._session.publish(rows)
-                self._write_note(self._session.sequence)
+            while rows := self._outbox.rows_after(self._session.sequence, at_most=_READ_AT_ONCE):
+                for first in range(0, len(rows), _AT_ONCE):
+                    self._session.publish(rows[first : first + _AT_ONCE])
+                    self._write_note(self._session.sequence)
                 n_published += len(rows)
         except KafkaException as error:
             trouble = trouble_of(error, self._settings, self._session.heard if self._session else None)
@@ -238,7 +240,7 @@ class _Session:
         while True:
             found = [
                 {
-                    place.partition: future.result(ANSWER_WITHIN_SECONDS).offset
+                    place.partition: future.result().offset
                     for place, future in admin.list_offsets(
                         wanted, isolation_level=level, request_timeout=ANSWER_WITHIN_SECONDS
                     ).items()

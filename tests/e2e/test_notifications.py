@@ -281,6 +281,30 @@ def test_a_storm_is_few_messages_and_what_is_not_taken_is_a_dead_letter(kafka: K
     assert letters[2]["document"]["alert"]["endpoint"] == "web-7"
 
 
+def test_a_new_consumer_that_begins_at_the_end_passes_nothing_over_from_then_on(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    settings = Settings(
+        lake=str(tmp_path / "lake"), alerts_kafka_servers=kafka.servers, alerts_topic=kafka.create_topic(2),
+        notify_starting_offsets="latest", _env_file=None,
+    )  # fmt: skip
+    came: list[str] = []
+
+    def consume() -> int:
+        letters = DeadLetters(tmp_path / "dead.jsonl")
+        consumer = ChangeConsumer(
+            settings, "latest", lambda group: came.extend(one.document["kind"] for one in group), letters
+        )
+        return consumer.run(threading.Event(), once=True)
+
+    merge_alerts(settings, [alert(number) for number in range(5)])
+    assert (Publisher(settings).publish_once(), consume()) == (5, 0)
+    for number in range(5):
+        append(settings, "feedback", verdict(f"f{number}", number))
+    assert (Publisher(settings).publish_once(), consume(), consume()) == (5, 5, 0)
+    assert came == ["verdict"] * 5
+
+
 @pytest.mark.parametrize("way", ["SCRAM", "PLAIN", "mutual"])
 def test_it_publishes_over_tls_signed_in_as_the_source_does(kafka: KafkaBroker, tmp_path: Path, way: str) -> None:
     own = tmp_path / "own.pem"

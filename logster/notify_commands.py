@@ -37,6 +37,28 @@ def webhook(once: Once = False) -> None:
 
 
 @notify_app.command()
+def case(once: Once = False) -> None:
+    """Send each change to LOGSTER_CASE_URL as OCSF's Detection Finding, signed as by `webhook`."""
+    from pipelines.sinks.case import detection_finding
+    from pipelines.sinks.webhook import Webhook, webhook_secret
+
+    settings = command_settings()
+    secret = webhook_secret(settings)
+    with _http_target(settings, settings.case_url, "LOGSTER_CASE_URL") as target:
+        _consume(settings, "case", Webhook(target, secret, shape=detection_finding), once=once)
+
+
+@notify_app.command()
+def ticket(once: Once = False) -> None:
+    """Keep a ticket an alert in ServiceNow, by an import set (LOGSTER_TICKET_URL)."""
+    from pipelines.sinks.ticket import Tickets
+
+    settings = command_settings()
+    with _http_target(settings, settings.ticket_url, "LOGSTER_TICKET_URL") as target:
+        _consume(settings, "ticket", Tickets(target), once=once)
+
+
+@notify_app.command()
 def slack(once: Once = False) -> None:
     """Tell a Slack channel (LOGSTER_SLACK_URL); what comes at once is one message."""
     from pipelines.sinks.slack import AT_ONCE, Slack

@@ -124,6 +124,13 @@ class Settings(BaseSettings):
     )
     webhook_secret: SecretStr | None = Field(None, description="secret that signs them, 16 characters at least")
     webhook_secret_file: str | None = Field(None, description="file that holds it instead")
+    case_url: SecretStr | None = Field(
+        None, description="address that `logster notify case` hands cases on to, signed by the same secret"
+    )
+    ticket_url: SecretStr | None = Field(
+        None,
+        description="ServiceNow's import set for `logster notify ticket`, `https://user:password@…/api/now/import/TABLE`",
+    )
     slack_url: SecretStr | None = Field(
         None, description="Slack's incoming webhook for `logster notify slack`, `https://hooks.slack.com/…`"
     )

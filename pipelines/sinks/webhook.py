@@ -5,6 +5,7 @@ How often it is tried is in ``pipelines.sinks.deliveries``, which addresses are 
 
 import hashlib
 import hmac
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from pydantic import SecretStr
 from pipelines.errors import SettingsError
 from pipelines.settings import Settings
 from pipelines.sinks.addresses import CheckedTransport, TargetRefused
+from pipelines.sinks.changes import Document
 from pipelines.sinks.deliveries import Change, NotNow, Refused
 
 __all__ = ["HttpTarget", "Webhook", "signature", "target_url", "webhook_secret"]
@@ -124,23 +126,32 @@ class Webhook:
     Args:
         target: where it goes.
         secret: that the receiver knows as well.
+        shape: makes the body's object of the document; None: the body is the document as it was published.
         clock: seconds since 1970, to be replaced in tests.
     """
 
-    def __init__(self, target: HttpTarget, secret: bytes, *, clock: Callable[[], float] = time.time) -> None:
-        self._target, self._secret, self._clock = target, secret, clock
+    def __init__(
+        self,
+        target: HttpTarget,
+        secret: bytes,
+        *,
+        shape: Callable[[Document], Document] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._target, self._secret, self._shape, self._clock = target, secret, shape, clock
 
     def __call__(self, changes: Sequence[Change]) -> None:
         """Hand a change on once; see `HttpTarget.post`."""
         (change,) = changes  # one key, one change
+        body = change.body if self._shape is None else json.dumps(self._shape(change.document)).encode()
         timestamp = str(int(self._clock()))
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": change.change_id,
             "Logster-Timestamp": timestamp,
-            "Logster-Signature": signature(self._secret, timestamp, change.body),
+            "Logster-Signature": signature(self._secret, timestamp, body),
         }
-        self._target.post(change.body, headers)
+        self._target.post(body, headers)
 
 
 def webhook_secret(settings: Settings) -> bytes:

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -29,6 +30,7 @@ from tests.http_receiver import Got, receiving
 from tests.kafka_broker import PASSWORD, SCRAM_PASSWORD, USER, KafkaBroker, Sent
 from tests.logster_process import LOGSTER, environment
 from tests.pipelines.sinks.alert_tables import NOON, alert, append, change, merge_alerts, outbox_rows, verdict
+from tests.pipelines.sinks.mail_server import mail_server
 
 KILLS = int(os.environ.get("LOGSTER_TEST_KILLS", "2"))
 SEED = int(os.environ.get("LOGSTER_TEST_SEED", "3"))
@@ -279,6 +281,45 @@ def test_a_storm_is_few_messages_and_what_is_not_taken_is_a_dead_letter(kafka: K
         "is no change of an alert: JSONDecodeError", "lacks what its schema asks for: KeyError: 'alert'", "127.0.0.1 answers 400",
     ]  # fmt: skip
     assert letters[2]["document"]["alert"]["endpoint"] == "web-7"
+
+
+@pytest.mark.parametrize("command_name", ["webhook", "case", "ticket", "alertmanager", "syslog", "email"])
+def test_each_command_hands_on_what_the_topic_holds(kafka: KafkaBroker, tmp_path: Path, command_name: str) -> None:
+    settings = Settings(
+        lake=str(tmp_path / "lake"),
+        alerts_kafka_servers=kafka.servers,
+        alerts_topic=kafka.create_topic(1),
+        _env_file=None,
+    )
+    merge_alerts(settings, [alert(1)])
+    assert Publisher(settings).publish_once() == 1
+    (row,) = outbox_rows(settings)
+    with receiving() as receiver, mail_server() as box, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.bind(("127.0.0.1", 0))
+        datagrams.settimeout(10)
+        told = environment(settings) | {
+            "LOGSTER_ALERTS_KAFKA_SERVERS": kafka.servers, "LOGSTER_ALERTS_TOPIC": settings.alerts_topic,
+            "LOGSTER_NOTIFY_ALLOW_PRIVATE": "true", "LOGSTER_WEBHOOK_SECRET": SECRET, "LOGSTER_WEBHOOK_URL": receiver.url,
+            "LOGSTER_CASE_URL": receiver.url, "LOGSTER_TICKET_URL": receiver.url, "LOGSTER_ALERTMANAGER_URL": receiver.url,
+            "LOGSTER_SYSLOG_TARGET": f"udp://127.0.0.1:{datagrams.getsockname()[1]}",
+            "LOGSTER_EMAIL_SERVER": f"smtp://127.0.0.1:{box.port}", "LOGSTER_EMAIL_FROM": "logster@acme.example",
+            "LOGSTER_EMAIL_TO": "soc@acme.example",
+        }  # fmt: skip
+        ended = subprocess.run(
+            [str(LOGSTER), "notify", command_name, "--once"], env=told, capture_output=True, text=True, check=False, timeout=120
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        if command_name == "syslog":
+            sent = datagrams.recv(65_536).decode()
+        elif command_name == "email":
+            sent = box.mails[0].decode()
+        else:
+            (got,) = receiver.got
+            sent = got.body.decode()
+            if command_name != "alertmanager":
+                assert got.headers["idempotency-key"] == row["change_id"]
+    assert row["alert_id"] in sent
+    assert not (tmp_path / "dead-letters" / f"{command_name}.jsonl").read_bytes()
 
 
 def test_a_new_consumer_that_begins_at_the_end_passes_nothing_over_from_then_on(

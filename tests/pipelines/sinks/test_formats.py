@@ -1,7 +1,6 @@
 """Changes and what each receiver is told of them, side by side under ``cases/``.
 
-``change.json`` is a document of the outbox; ``slack.json``, ``alertmanager.json``, ``syslog.txt`` and ``mail.txt`` are what goes
-out.
+``change.json`` is a document of the outbox; the other files are what goes out.
 After a change that is meant, rewrite them and review the difference:
 
     LOGSTER_TEST_REWRITE=1 .venv/bin/python -m pytest tests/pipelines/sinks/test_formats.py
@@ -21,11 +20,13 @@ from hypothesis import strategies as st
 
 from pipelines.schemas.outbox import DOCUMENT_SCHEMA
 from pipelines.sinks.alertmanager import postable_alerts
+from pipelines.sinks.case import detection_finding
 from pipelines.sinks.cef import cef_line
 from pipelines.sinks.mail import AT_ONCE as MAIL_AT_ONCE
 from pipelines.sinks.mail import digest
 from pipelines.sinks.slack import AT_ONCE, slack_message
 from pipelines.sinks.syslog import rfc5424
+from pipelines.sinks.ticket import ticket_row
 
 pytestmark = pytest.mark.fast
 
@@ -41,6 +42,14 @@ def alertmanager(document: Any) -> str:
     return json.dumps(postable_alerts(document), indent=1) + "\n"
 
 
+def case_of(document: Any) -> str:
+    return json.dumps(detection_finding(document), indent=1) + "\n"
+
+
+def ticket(document: Any) -> str:
+    return json.dumps(ticket_row(document), indent=1) + "\n"
+
+
 def syslog(document: Any) -> str:
     return rfc5424(cef_line(document), at=document["happened_at"], host="soc-1").decode() + "\n"
 
@@ -52,8 +61,9 @@ def mail(document: Any) -> str:
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("slack.json", slack), ("alertmanager.json", alertmanager), ("syslog.txt", syslog), ("mail.txt", mail)],
-)
+    [("slack.json", slack), ("alertmanager.json", alertmanager), ("syslog.txt", syslog), ("mail.txt", mail),
+     ("case.json", case_of), ("ticket.json", ticket)],
+)  # fmt: skip
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
 def test_what_goes_out(case, name, told):
     file, found = case.with_name(name), told(json.loads(case.read_text()))

@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import hmac
 import json
@@ -5,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from pipelines.errors import SettingsError
 from pipelines.settings import Settings
 from pipelines.sinks.dead_letters import DeadLetters, dead_letter_file
 from pipelines.sinks.deliveries import Change, NotNow, Refused, change_of, delivered
+from pipelines.sinks.ticket import Tickets
 from pipelines.sinks.webhook import HttpTarget, Webhook, target_url, webhook_secret
 from tests.http_receiver import Receiver, receiving
 from tests.pipelines.sinks.alert_tables import NOON
@@ -21,6 +24,7 @@ from tests.pipelines.sinks.alert_tables import NOON
 pytestmark = pytest.mark.fast
 
 SECRET = b"0123456789abcdef"
+DOCUMENT = (Path(__file__).parent / "cases" / "created" / "change.json").read_bytes()
 KEY = "c1" * 32
 BODY = f'{{"schema_version":1,"change_id":"{KEY}","note":"é"}}'.encode()
 
@@ -38,6 +42,24 @@ def test_the_body_is_the_document_as_published_signed_with_its_time():
     assert got.headers["logster-timestamp"] == "1772366400"
     expected = hmac.new(SECRET, b"1772366400." + BODY, hashlib.sha256).hexdigest()
     assert got.headers["logster-signature"] == f"v1={expected}"
+
+
+def test_a_body_of_another_shape_is_what_is_signed():
+    with receiving() as receiver:
+        hand_on(receiver, shape=lambda document: {"uid": document["change_id"]}, clock=lambda: 7)
+    (got,) = receiver.got
+    assert json.loads(got.body) == {"uid": KEY}
+    expected = hmac.new(SECRET, b"7." + got.body, hashlib.sha256).hexdigest()
+    assert got.headers["logster-signature"] == f"v1={expected}"
+
+
+def test_name_and_password_of_the_address_sign_in():
+    with receiving() as receiver:
+        with HttpTarget(httpx.URL(receiver.url.replace("//", "//ann:s3cret@")), allow_private=True) as target:
+            Tickets(target)([change_of(DOCUMENT)])
+    (got,) = receiver.got
+    assert got.headers["authorization"] == f"Basic {base64.b64encode(b'ann:s3cret').decode()}"
+    assert json.loads(got.body)["correlation_id"] == json.loads(DOCUMENT)["alert_id"]
 
 
 @pytest.mark.parametrize("status", [301, 302, 401, 403, 404, 408, 409, 410, 425, 429, 500, 502, 503, 504])

@@ -2,11 +2,13 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -42,6 +44,22 @@ def test_the_body_is_the_document_as_published_signed_with_its_time():
     assert got.headers["logster-timestamp"] == "1772366400"
     expected = hmac.new(SECRET, b"1772366400." + BODY, hashlib.sha256).hexdigest()
     assert got.headers["logster-signature"] == f"v1={expected}"
+
+
+def test_what_the_guide_tells_receivers_to_do_finds_ours_and_no_other():
+    guide = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text()
+    names: dict[str, Any] = {}
+    exec(re.search(r"```python\n(.*?)```", guide, re.DOTALL)[1], names)
+    is_ours = names["is_ours"]
+    with receiving() as receiver:
+        hand_on(receiver)
+        hand_on(receiver, clock=lambda: time.time() - 400)
+    fresh, old = ({name.title(): value for name, value in got.headers.items()} for got in receiver.got)
+    assert is_ours(SECRET, fresh, BODY)
+    assert not is_ours(SECRET, old, BODY)
+    assert not is_ours(SECRET, fresh, BODY + b" ")
+    assert not is_ours(b"fedcba9876543210", fresh, BODY)
+    assert not is_ours(SECRET, fresh | {"Logster-Timestamp": str(int(fresh["Logster-Timestamp"]) + 1)}, BODY)
 
 
 def test_a_body_of_another_shape_is_what_is_signed():

@@ -5,17 +5,22 @@ Serving it is the command line's: ``uvicorn`` with what `create_app` gives.
 
 from importlib.metadata import version
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.security import APIKeyHeader, HTTPBearer
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
+from api.access.door import Door
+from api.deps import refuse_one_tenant
 from api.limits import BodyLimit
 from api.metrics import QueueCollector, RequestMetrics
 from api.problems import (
+    FORBIDDEN,
     INVALID_REQUEST,
     LAKE_UNAVAILABLE,
+    UNAUTHENTICATED,
     UNEXPECTED,
     documented,
     http_problem,
@@ -32,6 +37,12 @@ from pipelines.settings import Settings
 
 __all__ = ["create_app"]
 
+# for OpenAPI: `api.access.door` has looked at these by the time that a route is called
+_KEY = [
+    Security(HTTPBearer(auto_error=False, description="an API key")),
+    Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="an API key")),
+]
+
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the application over one lake; nothing is read until the first request."""
@@ -39,15 +50,23 @@ def create_app(settings: Settings) -> FastAPI:
         title="Logster",
         version=version("logster"),
         description="The alert queue of one lake. Times are UTC; errors are problems in the form of RFC 9457.",
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.store = Store(settings)
     app.state.metrics = CollectorRegistry()
     app.state.metrics.register(QueueCollector(app.state.store))
     app.add_middleware(BodyLimit)
+    app.add_middleware(Door, settings=settings)
     app.add_middleware(RequestMetrics, registry=app.state.metrics)
-    for part in (alerts, evidence, feedback, endpoints, health):
-        app.include_router(part.router, responses=documented(LAKE_UNAVAILABLE))
-    app.include_router(metrics.router)
+    for part in (alerts, evidence, feedback, endpoints):
+        app.include_router(part.router, responses=documented(UNAUTHENTICATED, LAKE_UNAVAILABLE), dependencies=_KEY)
+    app.include_router(health.router, responses=documented(UNAUTHENTICATED, LAKE_UNAVAILABLE))
+    app.include_router(
+        metrics.router,
+        responses=documented(UNAUTHENTICATED, FORBIDDEN, LAKE_UNAVAILABLE),
+        dependencies=[*_KEY, Depends(refuse_one_tenant)],
+    )
     app.add_exception_handler(RequestValidationError, _refuse_values)
     app.add_exception_handler(LogsterError, _refuse_request)
     app.add_exception_handler(HTTPException, _refuse_http)

@@ -1,6 +1,10 @@
-"""SQL over the lake's newest snapshot, in DuckDB and without Spark; each query is a file in ``api/sql``."""
+"""SQL over the lake's newest snapshot, in DuckDB and without Spark; each query is a file in ``api/sql``.
 
-from collections.abc import Sequence
+What a caller may see is bound here, for whatever is asked: a query of a tenant's sees no table that holds another's rows.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,12 +26,49 @@ Row = dict[str, Any]
 
 
 class Queries:
-    """The lake as the API asks it: every call sees the newest snapshot; may be used by many threads."""
+    """The lake as the API asks it: every call sees the newest snapshot; may be used by many threads.
+
+    Attributes:
+        tenant: whose rows are seen and written; None: every tenant's.
+        snapshots: of all tenants' tables.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self.tenant: str | None = None
         self.snapshots = Snapshots(settings)
-        self.journals = {name: Journal(settings, name, self.snapshots) for name in JOURNALS}
+        self._journals = {name: Journal(settings, name, self.snapshots) for name in JOURNALS}
         self._duckdb = duckdb.connect()
+
+    def bound_to(self, tenant: str | None) -> "Queries":
+        """The same lake, with no rows but that tenant's; None binds to nothing further."""
+        if self.tenant is not None and tenant != self.tenant:
+            raise RuntimeError("bound to a tenant already")
+        bound = copy(self)
+        bound.tenant = tenant
+        return bound
+
+    def written(self, journal: str) -> Any:  # noqa: ANN401 - pyarrow is untyped here
+        """All rows of a table that the API writes, as Arrow.
+
+        Raises:
+            LakeError: it cannot be read.
+        """
+        return self._bound(self._journals[journal].rows())
+
+    def append(self, journal: str, decide: Callable[[Any], Sequence[Row]]) -> None:
+        """Append to a table that the API writes; see `Journal.append`.
+
+        Raises:
+            LakeError: it cannot be written.
+        """
+
+        def decide_bound(rows: Any) -> Sequence[Row]:  # noqa: ANN401 - pyarrow is untyped here
+            new = decide(self._bound(rows))
+            if self.tenant is not None and any(row["tenant"] != self.tenant for row in new):
+                raise RuntimeError(f"a row of another tenant than {self.tenant!r}")
+            return new
+
+        self._journals[journal].append(decide_bound)
 
     def rows(self, query: str, values: dict[str, Any], tables: Sequence[str], **frames: object) -> list[Row]:
         """Rows of a query; see `table`."""
@@ -45,6 +86,8 @@ class Queries:
         """
         dataset = self.snapshots.dataset(table)
         is_wanted = pc.field(column) == value
+        if self.tenant is not None:
+            is_wanted &= pc.field("tenant") == self.tenant
         try:
             # a table that is not there yet is empty, and has no files
             for file in [] if isinstance(dataset, pa.Table) else dataset.get_fragments():
@@ -62,7 +105,7 @@ class Queries:
             query: name of a file in ``api/sql``.
             values: its parameters.
             tables: tables of the lake that it reads.
-            frames: other tables that it reads, by name.
+            frames: other tables that it reads, by name; with a column `tenant` as well.
 
         Returns:
             An Arrow table; times are UTC.
@@ -72,16 +115,20 @@ class Queries:
         """
         with self._duckdb.cursor() as cursor:
             for name in tables:
-                journal = self.journals.get(name)
-                cursor.register(name, journal.rows() if journal else self.snapshots.dataset(name))
+                journal = self._journals.get(name)
+                cursor.register(name, self._bound(journal.rows() if journal else self.snapshots.dataset(name)))
             for name, frame in frames.items():
-                cursor.register(name, frame)
+                cursor.register(name, self._bound(frame))
             try:
                 found = cursor.execute(_text(query), values).to_arrow_table()
             except (duckdb.Error, OSError, pa.ArrowException) as error:
                 # the SQL is ours and its values are bound: what fails is reading
                 raise _unreadable(error) from error
         return found.cast(pa.schema([_in_utc(field) for field in found.schema]))
+
+    def _bound(self, source: Any) -> Any:  # noqa: ANN401 - pyarrow is untyped here
+        """An Arrow table or dataset without other tenants' rows."""
+        return source if self.tenant is None else source.filter(pc.field("tenant") == self.tenant)
 
 
 def _unreadable(error: Exception) -> LakeError:

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from api.access.exposure import check_exposure
 from logster.background import in_background
 from logster.children import Children
 from logster.display import address_table, alerts_table
@@ -46,9 +47,10 @@ def run_everything(settings: Settings, *, demo: bool, leave_after_start: bool) -
         leave_after_start: end once there is something to see.
 
     Raises:
-        LogsterError: a port is taken, the pipeline failed, also while it was being stopped, or ``leave_after_start``
-            waited in vain.
+        LogsterError: others would reach the API without a key, a port is taken, the pipeline failed, also while it was being
+            stopped, or ``leave_after_start`` waited in vain.
     """
+    check_exposure(settings)
     check_ports(settings)
     stop = threading.Event()
     with _stop_signals(stop), Screen(settings) as screen:

@@ -5,6 +5,7 @@ Serving it is the command line's: ``uvicorn`` with what `create_app` gives.
 
 from importlib.metadata import version
 
+import structlog
 from fastapi import Depends, FastAPI, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -12,8 +13,11 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
+from api.access.audit import Audit
+from api.access.callers import Caller
 from api.access.door import Door
 from api.deps import refuse_one_tenant
+from api.errors import RequestError
 from api.limits import BodyLimit
 from api.metrics import QueueCollector, RequestMetrics
 from api.problems import (
@@ -32,10 +36,12 @@ from api.problems import (
 from api.routers import alerts, endpoints, evidence, feedback, health, metrics
 from api.schemas import WrongField
 from api.store import Store
-from pipelines.errors import LogsterError
+from pipelines.errors import LakeError, LogsterError
 from pipelines.settings import Settings
 
 __all__ = ["create_app"]
+
+_LOG = structlog.get_logger("logster.api")
 
 # for OpenAPI: `api.access.door` has looked at these by the time that a route is called
 _KEY = [
@@ -58,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics.register(QueueCollector(app.state.store))
     app.add_middleware(BodyLimit)
     app.add_middleware(Door, settings=settings)
+    app.add_middleware(Audit)
     app.add_middleware(RequestMetrics, registry=app.state.metrics)
     for part in (alerts, evidence, feedback, endpoints):
         app.include_router(part.router, responses=documented(UNAUTHENTICATED, LAKE_UNAVAILABLE), dependencies=_KEY)
@@ -89,8 +96,16 @@ def _refuse_values(_: Request, error: Exception) -> JSONResponse:
     return problem_response(problem(INVALID_REQUEST, detail, wrong))
 
 
-def _refuse_request(_: Request, error: Exception) -> JSONResponse:
+def _refuse_request(request: Request, error: Exception) -> JSONResponse:
+    """Name the problem; places and files of the lake only to who sees all of it, for they may name other tenants."""
     assert isinstance(error, LogsterError)  # registered for it
+    if isinstance(error, RequestError):
+        return problem_response(problem_of(error), dict(error.headers))
+    if isinstance(error, LakeError):
+        _LOG.error("the lake is unavailable", reason=str(error))
+        caller: Caller | None = request.state.caller
+        if caller is None or caller.tenant is not None:
+            return problem_response(problem(LAKE_UNAVAILABLE, "the lake cannot be read or written; see the API's log"))
     return problem_response(problem_of(error))
 
 

@@ -19,7 +19,7 @@ from pipelines.errors import QueryError
 
 __all__ = [
     "BadCursorError", "ForbiddenError", "KeyReusedError", "OtherActorError", "RequestError", "StaleAlertError",
-    "UnauthenticatedError", "UnknownAlertError",
+    "UnauthenticatedError", "UnknownAlertError", "WrongKeyError",
 ]  # fmt: skip
 
 _SHOWN = 80  # characters of a caller's own text that are worth showing back
@@ -37,6 +37,12 @@ class UnauthenticatedError(RequestError):
 
     kind = UNAUTHENTICATED
     headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="logster"'}
+
+
+class WrongKeyError(UnauthenticatedError):
+    """A key was shown that opens nothing (RFC 6750, 3.1)."""
+
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="logster", error="invalid_token"'}
 
 
 class ForbiddenError(RequestError):

@@ -43,13 +43,17 @@ def create(
         raise QueryError(f"a key cannot be called {name!r}: {error.errors()[0]['msg']}") from None
     now = datetime.now(UTC)
     expires_at = now + timedelta(days=days) if days else None
+    settings = command_settings()
     key, written = create_key(
-        command_settings(), name=name, tenant=tenant, role=role, now=now, expires_at=expires_at
+        settings, name=name, tenant=tenant, role=role, now=now, expires_at=expires_at
     )  # fmt: skip
     until = f"until {expires_at:%Y-%m-%d}" if expires_at else "until it is revoked"
     whose = f"tenant {key.tenant}" if key.tenant else "all tenants"
     ERRORS.print(
-        plain(f"key {key.key_id} of '{key.name}': {key.role} of {whose}, {until}; it is shown this once:"),
+        plain(
+            f"key {key.key_id} of '{key.name}': {key.role} of {whose}, {until}, known to APIs that look into "
+            f"{settings.api_keys_path}; it is shown this once:"
+        ),
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     OUTPUT.print(written, highlight=False, soft_wrap=True)

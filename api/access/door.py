@@ -6,24 +6,30 @@ What a caller sees is bound in ``api.queries``; here is only told who it is, as 
 import asyncio
 from datetime import UTC, datetime
 
+import structlog
 from starlette.datastructures import URL, Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.callers import ON_THIS_MACHINE, Caller
-from api.access.exposure import is_loopback
+from api.access.exposure import is_loopback, needs_keys
 from api.access.keys import Keys, find_key
-from api.errors import ForbiddenError, RequestError, UnauthenticatedError
-from api.problems import problem_of, problem_response
-from pipelines.errors import LogsterError
+from api.errors import ForbiddenError, RequestError, UnauthenticatedError, WrongKeyError
+from api.problems import LAKE_UNAVAILABLE, problem, problem_of, problem_response
+from pipelines.errors import LakeError
 from pipelines.schemas.access import Role
 from pipelines.settings import Settings
 
-__all__ = ["OPEN_PATHS", "Door"]
+__all__ = ["OPEN_PATHS", "READS", "Door"]
 
 OPEN_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
 """What needs no key: whether the API is alive, and what anyone can read in the repository."""
 
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
+
+_PASSED_ON = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+_LOG = structlog.get_logger("logster.api")
 
 
 class Door:
@@ -32,29 +38,36 @@ class Door:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._keys = Keys(settings)
-        self._is_local = is_loopback(settings.api_host)
+        self._needs_keys = needs_keys(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer why not."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # nothing of ours speaks WebSocket
+            await send({"type": "websocket.close", "code": 1008})
             return
         try:
             caller = await self._caller(scope)
+            scope.setdefault("state", {})["caller"] = caller
             if caller is not None:
                 _check_role(caller, scope["method"])
-        except LogsterError as error:
-            headers = error.headers if isinstance(error, RequestError) else {}
-            await problem_response(problem_of(error), dict(headers))(scope, receive, send)
+        except RequestError as error:
+            await problem_response(problem_of(error), dict(error.headers))(scope, receive, send)
             return
-        scope.setdefault("state", {})["caller"] = caller
+        except LakeError as error:
+            _LOG.error("nobody is let in", reason=str(error))  # who asks need not know where the table is
+            detail = "the API keys cannot be read, so that nobody is let in; see the API's log"
+            await problem_response(problem(LAKE_UNAVAILABLE, detail))(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller | None:
         keys = self._keys.by_id() if self._keys.is_fresh else await asyncio.to_thread(self._keys.by_id)
         headers = Headers(scope=scope)
-        if not keys and self._is_local:
-            _refuse_foreign_pages(headers)
+        if not keys and not self._needs_keys:
+            _refuse_outsiders(scope, headers)
             return ON_THIS_MACHINE
         written = _credential(headers)
         if written is None:
@@ -63,9 +76,9 @@ class Door:
             raise UnauthenticatedError("give an API key as `Authorization: Bearer …` or `X-API-Key`")
         key = find_key(keys, written)
         if key is None:
-            raise UnauthenticatedError("the key is none of ours")
+            raise WrongKeyError("the key is none of ours")
         if (state := key.state(datetime.now(UTC))) != "valid":
-            raise UnauthenticatedError(f"the key {key.key_id} is {state}")
+            raise WrongKeyError(f"the key {key.key_id} is {state}")
         return Caller(key.name, key.role, key.tenant, key_id=key.key_id)
 
 
@@ -87,21 +100,30 @@ def _credential(headers: Headers) -> str | None:
 
 
 def _check_role(caller: Caller, method: str) -> None:
-    needed = Role.READER if method in _READS else Role.ANALYST
+    needed = Role.READER if method in READS else Role.ANALYST
     if not caller.role.covers(needed):
         raise ForbiddenError(f"{method} needs role '{needed}', and '{caller.name}' has '{caller.role}'")
 
 
-def _refuse_foreign_pages(headers: Headers) -> None:
-    """Refuse what a page of another site makes a browser on this machine ask, and what a proxy passes on.
+def _refuse_outsiders(scope: Scope, headers: Headers) -> None:
+    """Refuse what a page of another site makes a browser on this machine ask, and what a proxy says that it passes on.
 
     Without keys whoever asks from this machine is let in. A browser does so for any page, under a name of the page's where
-    that resolves to 127.0.0.1; a proxy for anyone.
+    that resolves to 127.0.0.1; a proxy for anyone. A proxy that says nothing of the kind and asks by 127.0.0.1 is this
+    machine: who puts one in front makes keys.
     """
-    asked = URL(f"//{headers.get('host', '')}").hostname or ""
-    origin = headers.get("origin")
-    if not is_loopback(asked) or (origin is not None and not is_loopback(URL(origin).hostname or "")):
+    client = scope.get("client")  # None at a socket of this machine's file system
+    named = [f"//{headers.get('host', '')}", *headers.getlist("origin")]
+    is_ours = (client is None or is_loopback(client[0])) and all(is_loopback(_host(url)) for url in named)
+    if not is_ours or any(name in headers for name in _PASSED_ON):
         raise ForbiddenError(
-            "without API keys only this machine is answered, by its own name (127.0.0.1, localhost); "
+            "without API keys only this machine is answered, by its own name (127.0.0.1, localhost), and through no proxy; "
             "`logster keys create` makes a key"
         )
+
+
+def _host(url: str) -> str:
+    try:
+        return URL(url).hostname or ""
+    except ValueError:  # a bracket too many
+        return ""

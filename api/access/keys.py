@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -130,6 +131,8 @@ class Keys:
         self._reading = threading.Lock()
         self._read_at: float | None = None
         self._keys: dict[str, Key] = {}
+        self._identity: tuple[str, int] | None = None
+        self._trouble: str | None = None
 
     @property
     def is_fresh(self) -> bool:
@@ -145,26 +148,83 @@ class Keys:
         if not self.is_fresh:
             with self._reading:
                 if not self.is_fresh:
-                    found = _read(self._settings)
-                    if self._keys and not found:
-                        raise LakeError(f"the table of API keys is gone from {_place(self._settings)}")
-                    self._keys, self._read_at = found, time.monotonic()
+                    self._look()
+        if self._trouble is not None:
+            raise LakeError(self._trouble)
         return self._keys
 
-
-def _place(settings: Settings) -> str:
-    return settings.api_keys_path
+    def _look(self) -> None:
+        """Read what is new; trouble is kept as long as keys are, so that a storm of requests does not ask a store that is down."""
+        self._trouble = None
+        try:
+            table = _table(self._settings)
+            if table is None and self._identity is not None:
+                raise LakeError(f"the table of API keys is gone from {self._settings.api_keys_path}")
+            identity = None if table is None else (table.metadata().id, table.version())
+            if table is not None and identity != self._identity:
+                self._keys, self._identity = _rows(table, self._settings), identity
+        except LakeError as error:
+            self._trouble = str(error)
+        self._read_at = time.monotonic()
 
 
 def _read(settings: Settings) -> dict[str, Key]:
-    place = _place(settings)
+    table = _table(settings)
+    return {} if table is None else _rows(table, settings)
+
+
+def _table(settings: Settings) -> DeltaTable | None:
+    """The table of keys; None where none was ever made.
+
+    Raises:
+        LakeError: it cannot be read, or something else is in its place.
+    """
+    place = settings.api_keys_path
     try:
-        if not DeltaTable.is_deltatable(place):
-            return {}
-        rows = DeltaTable(place).to_pyarrow_table(columns=API_KEYS.names).cast(API_KEYS).to_pylist()
+        if _is_absent(place):
+            return None
+        if DeltaTable.is_deltatable(place):
+            return DeltaTable(place)
+    except TROUBLE as error:
+        raise _unreadable(place, error) from error
+    if _folder(place) is None:
+        return None  # an object store knows no empty folders, and says so itself where it refuses us
+    raise LakeError(f"{place} holds something, but no table of API keys; `logster keys create` makes it one")
+
+
+def _is_absent(place: str) -> bool:
+    """Say whether nothing is there, of a folder of this machine's.
+
+    delta-rs says no table as well where a folder above may not be searched: that would open the door.
+
+    Raises:
+        OSError: it may not be looked at.
+    """
+    folder = _folder(place)
+    try:
+        return folder is not None and not any(folder.iterdir())
+    except FileNotFoundError:
+        return True
+
+
+def _folder(place: str) -> Path | None:
+    """A place of this machine's as a path; None for an object store."""
+    local = place.removeprefix("file://")
+    return None if "://" in local else Path(local)
+
+
+def _unreadable(place: str, error: Exception) -> LakeError:
+    return LakeError(
+        f"the table of API keys at {place} cannot be read: {first_line(error)}; this process's account must be able to"
+    )
+
+
+def _rows(table: DeltaTable, settings: Settings) -> dict[str, Key]:
+    try:
+        rows = table.to_pyarrow_table(columns=API_KEYS.names).cast(API_KEYS).to_pylist()
         found = [Key(**{**row, "role": Role(row["role"])}) for row in rows]
     except TROUBLE as error:
-        raise LakeError(f"the table of API keys at {place} cannot be read: {first_line(error)}") from error
+        raise _unreadable(settings.api_keys_path, error) from error
     keys = dict[str, Key]()
     for key in found:
         before = keys.get(key.key_id)
@@ -175,7 +235,7 @@ def _read(settings: Settings) -> dict[str, Key]:
 
 def _append(settings: Settings, key: Key) -> None:
     row: dict[str, Any] = {**asdict(key), "role": str(key.role)}
-    place = _place(settings)
+    place = settings.api_keys_path
     new = pa.Table.from_pylist([row], API_KEYS.remove_metadata())
     # appends do not conflict with each other, but two that both make the table do: what failed has written nothing
     attempts = Retrying(
@@ -185,6 +245,10 @@ def _append(settings: Settings, key: Key) -> None:
         reraise=True,
     )
     try:
+        if (folder := _folder(place)) is not None:
+            # a new one for this account alone: who may add a row is let in; one that is there keeps its rights
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
         attempts(write_deltalake, place, new, mode="append")
     except TROUBLE as error:
         raise LakeError(f"the table of API keys at {place} cannot be written: {first_line(error)}") from error

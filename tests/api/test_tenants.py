@@ -5,6 +5,7 @@ A route or parameter that is not known here fails the suite: say what of another
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -245,6 +246,33 @@ def test_what_one_tenant_was_shown_is_not_kept_for_the_next(lake, keyed):
     for _ in range(2):
         for client, tenants in ((one, {OURS}), (other, {THEIRS}), (every, {OURS, THEIRS})):
             assert {endpoint["tenant"] for endpoint in client.ok("/endpoints")["endpoints"]} == tenants
+
+
+def test_tenants_that_ask_at_once_see_their_own_only(lake, keyed):
+    clients = [(keyed(tenant), tenant) for tenant in (OURS, THEIRS)]
+
+    def ask(number: int) -> tuple[str, set[str]]:
+        client, tenant = clients[number % 2]
+        found = client.ok("/alerts")["alerts"] + client.ok("/endpoints")["endpoints"]
+        return tenant, {row["tenant"] for row in found}
+
+    with ThreadPoolExecutor(8) as pool:
+        assert [seen for tenant, seen in pool.map(ask, range(32)) if seen != {tenant}] == []
+
+
+def test_request_id_of_another_tenants_change_is_a_new_one_here(ours, keyed, settings):
+    """The same Idempotency-Key, If-Match and body as theirs: neither replayed nor refused, and theirs stays as it is."""
+    ann = keyed(THEIRS, Role.ANALYST, name="own-key")
+    key = {"Idempotency-Key": "k1"}
+    first = ann("PATCH", f"/alerts/{THEIR_ID}", json={"status": "acknowledged"}, headers=key)
+    before = theirs(settings)
+    for alert_id, status in ((THEIR_ID, 404), (OUR_ID, 200)):
+        again = ours("PATCH", f"/alerts/{alert_id}", json={"status": "acknowledged"}, headers=key)
+        assert again.status_code == status
+        assert "idempotency-replayed" not in again.headers
+    etag = {"If-Match": first.headers["etag"]}
+    assert ours("PATCH", f"/alerts/{THEIR_ID}", json={"note": "x"}, headers=etag).status_code == 404
+    assert theirs(settings) == before
 
 
 # --- the data layer by itself

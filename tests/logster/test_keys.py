@@ -3,9 +3,14 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 
 WRITTEN = re.compile(r"lgs_[0-9a-f]{12}_[0-9a-f]{64}\n")
@@ -59,3 +64,56 @@ def test_api_that_others_reach_does_not_start_without_a_key(logster, tmp_path, h
     (line,) = ended.stderr.splitlines()
     assert line.startswith("logster: LOGSTER_API_HOST is 0.0.0.0")
     assert "`logster keys create NAME`" in line
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Callable[..., httpx.Response]]:
+    """A process of the API's own over the lake of `logster`: asks it for the queue, by a key where one is given."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log = tmp_path / "api.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "logster.serve"], cwd=tmp_path, stdout=output, stderr=output,
+            env={**os.environ, "LOGSTER_API_PORT": str(port)},
+        )  # fmt: skip
+
+    def ask(key: str | None = None) -> httpx.Response:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.get(f"http://127.0.0.1:{port}/alerts", headers=headers, timeout=30, trust_env=False)
+
+    def is_up() -> bool:
+        try:
+            return bool(ask().status_code)
+        except httpx.TransportError:
+            return False
+
+    try:
+        until(is_up, within=60)
+        yield ask
+    finally:
+        process.terminate()
+        process.wait(30)
+        sys.stdout.write(log.read_text())
+
+
+def until(holds: Callable[[], bool], *, within: float) -> None:
+    end = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < end, f"not within {within:.0f} s"
+        time.sleep(0.1)
+
+
+def test_running_api_heeds_what_is_made_and_revoked_beside_it(logster, api):
+    assert api().status_code == 200
+    key = logster("keys", "create", "wall", "--tenant", "acme").stdout.strip()
+    until(lambda: api().status_code == 401, within=5)
+    assert api(key).status_code == 200
+    other = logster("keys", "create", "other", "--tenant", "acme").stdout.strip()
+    logster("keys", "revoke", key.split("_")[1])
+    until(lambda: api(key).status_code == 401, within=5)
+    assert "revoked" in api(key).json()["detail"]
+    assert api(other).status_code == 200
+    logster("keys", "revoke", other.split("_")[1])
+    until(lambda: api(other).status_code == 401, within=5)
+    assert api().status_code == 401, "with its last key gone the API stays closed"

@@ -1,7 +1,12 @@
+import asyncio
+import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from api.access.keys import list_keys, revoke_key
 from api.app import create_app
@@ -42,7 +47,20 @@ def test_without_a_key_of_ours_nothing_is_told(keyed, write, make_alert, headers
                          ("POST", "/feedback"), ("GET", "/nothing"), ("GET", "/health/"), ("DELETE", "/alerts")]:  # fmt: skip
         response = stranger(method, path, headers=headers, json={"status": "resolved"})
         assert kind(response) == (401, "unauthenticated"), (method, path)
-        assert response.headers["www-authenticate"].startswith("Bearer")
+        assert response.headers["www-authenticate"].startswith('Bearer realm="logster"')
+
+
+def test_wrong_key_is_told_from_none_as_oauth_clients_expect(keyed):
+    stranger = Client(keyed().app)
+    assert stranger.get("/alerts").headers["www-authenticate"] == 'Bearer realm="logster"'
+    wrong = stranger.get("/alerts", headers={"X-API-Key": "lgs_000000000000_" + "0" * 64})
+    assert wrong.headers["www-authenticate"] == 'Bearer realm="logster", error="invalid_token"'
+
+
+def test_key_in_the_address_is_none(keyed):
+    client = keyed()
+    for name in ("key", "api_key", "access_token", "X-API-Key"):
+        assert kind(Client(client.app).get("/alerts", params={name: client.key})) == (401, "unauthenticated")
 
 
 def test_two_keys_in_one_request_are_refused(keyed):
@@ -148,6 +166,8 @@ def test_without_keys_others_are_not_answered_whatever_started_the_process(setti
     [
         {"Host": "evil.example"}, {"Host": "logster.internal:8080"}, {"Host": "127.0.0.1.evil.example"}, {"Host": ""},
         {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost.evil.example:8080"},
+        {"Host": "[::1"}, {"Origin": "http://["}, {"Forwarded": "for=127.0.0.1"}, {"Via": "1.1 proxy"},
+        {"X-Forwarded-For": "127.0.0.1"}, {"X-Real-IP": "127.0.0.1"}, {"X-Forwarded-Host": "localhost"},
     ],
 )  # fmt: skip
 def test_without_keys_neither_a_foreign_page_nor_a_proxy_is_answered(api, headers):
@@ -163,5 +183,61 @@ def test_unreadable_keys_open_nothing(keyed, settings):
     client = keyed()
     for commit in Path(settings.api_keys_path, "_delta_log").glob("*.json"):
         commit.write_text("not a commit")
-    assert kind(client.get("/alerts")) == (503, "lake-unavailable")
-    assert kind(client.get("/health")) == (503, "lake-unavailable")
+    for path in ("/alerts", "/health"):
+        assert kind(client.get(path)) == (503, "lake-unavailable")
+        assert settings.lake not in client.get(path).text
+
+
+def test_without_keys_another_machine_is_not_answered_whatever_serves(settings):
+    async def ask(address: str) -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(settings), client=(address, 5))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get("/alerts")
+
+    assert asyncio.run(ask("127.0.0.1")).status_code == 200
+    assert kind(asyncio.run(ask("10.0.0.9"))) == (403, "forbidden")
+
+
+def test_named_table_without_keys_opens_nothing(settings, tmp_path):
+    stranger = Client(create_app(settings.model_copy(update={"api_keys": str(tmp_path / "typo")})))
+    assert kind(stranger.get("/alerts")) == (401, "unauthenticated")
+
+
+def test_places_of_the_lake_are_told_to_keys_of_all_tenants_only(keyed, settings, write, make_alert):
+    write("alerts", make_alert(1))
+    one, every = keyed(), keyed(None)
+    shutil.rmtree(Path(settings.lake, "alerts", "_delta_log"))
+    Path(settings.lake, "alerts", "_delta_log").mkdir()
+    Path(settings.lake, "alerts", "_delta_log", f"{0:020}.json").write_text("not a commit")
+    for client in (one, Client(one.app)):
+        assert kind(client.get("/health")) == (503, "lake-unavailable")
+        assert settings.lake not in client.get("/health").text
+    assert kind(one.get("/alerts")) == (503, "lake-unavailable")
+    assert settings.lake not in one.get("/alerts").text
+    assert settings.lake in every.get("/alerts").json()["detail"]
+
+
+# --- the audit log
+
+
+def test_writes_are_noted_with_the_key_and_what_became_of_them(keyed, settings, write, make_alert):
+    write("alerts", make_alert(1))
+    reader, ann = keyed(name="wall"), keyed(role=Role.ANALYST, name="ann")
+    stranger = Client(ann.app)
+    ids = {key.name: key.key_id for key in list_keys(settings)}
+    with capture_logs() as logs:
+        ann.get("/alerts")
+        for client in (ann, reader, stranger):
+            client("PATCH", f"/alerts/{ID}", json={"note": "whispered"})
+        ann("POST", "/feedback%0aall%20is%20well", json={})
+    found = [{name: one[name] for name in ("name", "key_id", "tenant", "path", "status")} for one in logs]
+    path = f"/alerts/{ID}"
+    assert found == [
+        {"name": "ann", "key_id": ids["ann"], "tenant": "acme", "path": path, "status": 200},
+        {"name": "wall", "key_id": ids["wall"], "tenant": "acme", "path": path, "status": 403},
+        {"name": None, "key_id": None, "tenant": None, "path": path, "status": 401},
+        {"name": "ann", "key_id": ids["ann"], "tenant": "acme", "path": "/feedback%0aall%20is%20well", "status": 404},
+    ]
+    assert {one["address"] for one in logs} == {"127.0.0.1"}
+    assert "whispered" not in json.dumps(logs)
+    assert ann.key not in json.dumps(logs)

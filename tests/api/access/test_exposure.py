@@ -28,6 +28,14 @@ def test_without_keys_only_loopback_may_be_listened_to(settings):
             check_exposure(settings.model_copy(update={"api_host": host}))
 
 
+def test_named_table_must_hold_a_key_on_loopback_too(settings, tmp_path):
+    named = settings.model_copy(update={"api_keys": str(tmp_path / "typo")})
+    with pytest.raises(SettingsError, match=r"LOGSTER_API_KEYS names .*typo.*`logster keys create NAME`"):
+        check_exposure(named)
+    create_key(named, name="wall", tenant=None, role=Role.READER, now=datetime.now(UTC))
+    assert "asks for a key" in check_exposure(named)
+
+
 def test_with_a_key_any_host_may(settings):
     create_key(settings, name="wall", tenant=None, role=Role.READER, now=datetime.now(UTC))
     assert "asks for a key" in check_exposure(settings.model_copy(update={"api_host": "0.0.0.0"}))

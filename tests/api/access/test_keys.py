@@ -1,5 +1,8 @@
 import json
+import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -89,6 +92,64 @@ def test_table_that_vanishes_opens_nothing(settings, monkeypatch, tmp_path):
     Path(settings.api_keys_path).rename(tmp_path / "away")
     with pytest.raises(LakeError, match="table of API keys is gone"):
         keys.by_id()
+
+
+@contextmanager
+def another_account() -> Iterator[None]:
+    """As an account that may see nothing of the test's folder."""
+    was = os.geteuid()
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(was)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root may become another account: run the tests as root in a container"
+)
+def test_table_behind_a_folder_that_may_not_be_searched_is_not_taken_for_no_table(settings, tmp_path):
+    made(settings)
+    tmp_path.chmod(0o700)
+    with another_account(), pytest.raises(LakeError, match=r"_access/keys cannot be read: .*Permission denied"):
+        Keys(settings).by_id()
+
+
+@pytest.mark.parametrize("place", ["_access", "_access/keys", "_access/keys/other"])
+def test_what_is_no_table_is_not_taken_for_no_keys(settings, place):
+    at = Path(settings.lake, place)
+    at.parent.mkdir(parents=True)
+    at.write_text("")
+    with pytest.raises(LakeError, match="_access/keys"):
+        Keys(settings).by_id()
+
+
+def test_new_table_is_for_its_account_alone_and_one_with_other_rights_keeps_them(settings):
+    umask = os.umask(0)
+    try:
+        made(settings)
+    finally:
+        os.umask(umask)
+    folder = Path(settings.api_keys_path)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o750)
+    made(settings)
+    assert folder.stat().st_mode & 0o777 == 0o750
+
+
+def test_trouble_is_told_for_a_second_and_then_looked_at_anew(settings, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("api.access.keys.time.monotonic", lambda: clock[0])
+    in_the_way = Path(settings.api_keys_path, "other")
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("")
+    keys = Keys(settings)
+    for clock[0] in (0.0, 0.9):
+        with pytest.raises(LakeError, match="no table of API keys"):
+            keys.by_id()
+        in_the_way.unlink(missing_ok=True)
+    clock[0] = 1.0
+    assert keys.by_id() == {}
 
 
 def test_damaged_table_is_named(settings):

@@ -17,7 +17,9 @@ from api.access.audit import Audit
 from api.access.callers import Caller
 from api.access.door import Door
 from api.deps import refuse_one_tenant
+from api.docs_page import read_documentation
 from api.errors import RequestError
+from api.headers import SECURE_HEADERS, SecureHeaders
 from api.limits import BodyLimit
 from api.metrics import QueueCollector, RequestMetrics
 from api.problems import (
@@ -50,14 +52,17 @@ _KEY = [
 ]
 
 
+_ANYWHERE = documented(UNAUTHENTICATED, FORBIDDEN, LAKE_UNAVAILABLE)
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Build the application over one lake; nothing is read until the first request."""
     app = FastAPI(
         title="Logster",
         version=version("logster"),
         description="The alert queue of one lake. Times are UTC; errors are problems in the form of RFC 9457.",
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.store = Store(settings)
     app.state.metrics = CollectorRegistry()
@@ -66,14 +71,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Door, settings=settings)
     app.add_middleware(Audit)
     app.add_middleware(RequestMetrics, registry=app.state.metrics)
+    app.add_middleware(SecureHeaders)
+    app.add_api_route("/docs", read_documentation, include_in_schema=False)
     for part in (alerts, evidence, feedback, endpoints):
-        app.include_router(part.router, responses=documented(UNAUTHENTICATED, LAKE_UNAVAILABLE), dependencies=_KEY)
-    app.include_router(health.router, responses=documented(UNAUTHENTICATED, LAKE_UNAVAILABLE))
-    app.include_router(
-        metrics.router,
-        responses=documented(UNAUTHENTICATED, FORBIDDEN, LAKE_UNAVAILABLE),
-        dependencies=[*_KEY, Depends(refuse_one_tenant)],
-    )
+        app.include_router(part.router, responses=_ANYWHERE, dependencies=_KEY)
+    app.include_router(health.router, responses=_ANYWHERE)
+    app.include_router(metrics.router, responses=_ANYWHERE, dependencies=[*_KEY, Depends(refuse_one_tenant)])
     app.add_exception_handler(RequestValidationError, _refuse_values)
     app.add_exception_handler(LogsterError, _refuse_request)
     app.add_exception_handler(HTTPException, _refuse_http)
@@ -115,4 +118,7 @@ def _refuse_http(_: Request, error: Exception) -> JSONResponse:
 
 
 def _own_up(_: Request, error: Exception) -> JSONResponse:
-    return problem_response(problem(UNEXPECTED, f"unexpected {type(error).__name__}; see the API's log"))
+    # answered outside of all middleware
+    return problem_response(
+        problem(UNEXPECTED, f"unexpected {type(error).__name__}; see the API's log"), dict(SECURE_HEADERS)
+    )

@@ -28,6 +28,7 @@ def main() -> None:
         host=settings.api_host,
         port=settings.api_port,
         log_level="info",
+        server_header=False,
         timeout_graceful_shutdown=2,
     )
 

@@ -26,6 +26,7 @@ from api.problems import (
     FORBIDDEN,
     INVALID_REQUEST,
     LAKE_UNAVAILABLE,
+    TOO_MANY,
     UNAUTHENTICATED,
     UNEXPECTED,
     documented,
@@ -52,7 +53,10 @@ _KEY = [
 ]
 
 
-_ANYWHERE = documented(UNAUTHENTICATED, FORBIDDEN, LAKE_UNAVAILABLE)
+_ANYWHERE = documented(UNAUTHENTICATED, FORBIDDEN, TOO_MANY, LAKE_UNAVAILABLE)
+_ANYWHERE[TOO_MANY.status]["headers"] = {
+    "Retry-After": {"description": "seconds until one more is answered", "schema": {"type": "integer"}}
+}
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -11,6 +11,7 @@ from api.problems import (
     KEY_REUSED,
     OTHER_ACTOR,
     STALE_ETAG,
+    TOO_MANY,
     UNAUTHENTICATED,
     UNKNOWN_ALERT,
     ProblemKind,
@@ -19,7 +20,7 @@ from pipelines.errors import QueryError
 
 __all__ = [
     "BadCursorError", "ForbiddenError", "KeyReusedError", "OtherActorError", "RequestError", "StaleAlertError",
-    "UnauthenticatedError", "UnknownAlertError", "WrongKeyError",
+    "TooManyRequestsError", "UnauthenticatedError", "UnknownAlertError", "WrongKeyError",
 ]  # fmt: skip
 
 _SHOWN = 80  # characters of a caller's own text that are worth showing back
@@ -49,6 +50,16 @@ class ForbiddenError(RequestError):
     """Who asks may not."""
 
     kind = FORBIDDEN
+
+
+class TooManyRequestsError(RequestError):
+    """Who asks has asked too often."""
+
+    kind = TOO_MANY
+
+    def __init__(self, per_minute: int, wait_seconds: int) -> None:
+        super().__init__(f"more than {per_minute} requests in a minute; try again in {wait_seconds} s")
+        self.headers = {"Retry-After": str(wait_seconds)}
 
 
 class OtherActorError(RequestError):

@@ -15,8 +15,8 @@ from pipelines.errors import LakeError, LogsterError, TransitionError
 
 __all__ = [
     "BAD_CURSOR", "FORBIDDEN", "ILLEGAL_TRANSITION", "INVALID_REQUEST", "KEY_REUSED", "LAKE_UNAVAILABLE", "NOT_JSON",
-    "OTHER_ACTOR", "STALE_ETAG", "TOO_LARGE", "UNAUTHENTICATED", "UNEXPECTED", "UNKNOWN_ALERT", "ProblemKind", "documented",
-    "problem", "problem_of", "problem_response",
+    "OTHER_ACTOR", "STALE_ETAG", "TOO_LARGE", "TOO_MANY", "UNAUTHENTICATED", "UNEXPECTED", "UNKNOWN_ALERT", "ProblemKind",
+    "documented", "problem", "problem_of", "problem_response",
 ]  # fmt: skip
 
 MEDIA_TYPE = "application/problem+json"
@@ -63,6 +63,9 @@ STALE_ETAG = ProblemKind(
     "the alert is at \"1772366700000000.2.0\" by now; read it again, then decide anew",
 )  # fmt: skip
 TOO_LARGE = ProblemKind("too-large", 413, "The body is too large", "the body has more than 262144 bytes")
+TOO_MANY = ProblemKind(
+    "too-many-requests", 429, "There are too many requests", "more than 1200 requests in a minute; try again in 2 s"
+)
 INVALID_REQUEST = ProblemKind(
     "invalid-request", 422, "The request cannot be used", "query.limit: Input should be less than or equal to 500"
 )

@@ -27,11 +27,6 @@ class Caller:
     key_id: str | None = None
     is_named: bool = True
 
-    @property
-    def id(self) -> str:
-        """What tells it from other callers."""
-        return self.key_id or f"{self.tenant or '*'}/{self.name}"
-
     def actor(self, given: str) -> str:
         """In whose name a change is made.
 

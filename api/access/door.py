@@ -1,4 +1,4 @@
-"""ASGI middleware that lets nobody in who may not: who asks, and whether its role covers the method.
+"""ASGI middleware that lets nobody in who may not: who asks, how often, and whether its role covers the method.
 
 What a caller sees is bound in ``api.queries``; here is only told who it is, as ``request.state.caller``.
 """
@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.access.callers import ON_THIS_MACHINE, Caller
 from api.access.exposure import is_loopback, needs_keys
 from api.access.keys import Keys, find_key
-from api.errors import ForbiddenError, RequestError, UnauthenticatedError, WrongKeyError
+from api.access.rates import Rates, neighbourhood
+from api.errors import ForbiddenError, RequestError, TooManyRequestsError, UnauthenticatedError, WrongKeyError
 from api.problems import LAKE_UNAVAILABLE, problem, problem_of, problem_response
 from pipelines.errors import LakeError
 from pipelines.schemas.access import Role
@@ -39,6 +40,8 @@ class Door:
         self._app = app
         self._keys = Keys(settings)
         self._needs_keys = needs_keys(settings)
+        self._per_minute = settings.api_requests_per_minute
+        self._rates = Rates(self._per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer why not."""
@@ -49,8 +52,7 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
             return
         try:
-            caller = await self._caller(scope)
-            scope.setdefault("state", {})["caller"] = caller
+            caller = await self._counted_caller(scope)
             if caller is not None:
                 _check_role(caller, scope["method"])
         except RequestError as error:
@@ -62,6 +64,21 @@ class Door:
             await problem_response(problem(LAKE_UNAVAILABLE, detail))(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    async def _counted_caller(self, scope: Scope) -> Caller | None:
+        """Who asks, noted in the state; whoever asks too often is refused, also where it shows no key or a wrong one."""
+        address = neighbourhood(scope["client"][0]) if scope.get("client") else ""
+        try:
+            caller = scope.setdefault("state", {})["caller"] = await self._caller(scope)
+        except RequestError:
+            self._count(address)
+            raise
+        self._count(caller.key_id if caller is not None and caller.key_id is not None else address)
+        return caller
+
+    def _count(self, who: str) -> None:
+        if wait_seconds := self._rates.wait_seconds(who):
+            raise TooManyRequestsError(self._per_minute, wait_seconds)
 
     async def _caller(self, scope: Scope) -> Caller | None:
         keys = self._keys.by_id() if self._keys.is_fresh else await asyncio.to_thread(self._keys.by_id)

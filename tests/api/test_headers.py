@@ -55,6 +55,14 @@ def test_refusals_without_keys_have_them(api):
     assert_secure(response)
 
 
+def test_refusal_of_too_many_has_them(settings):
+    client = Client(create_app(settings.model_copy(update={"api_requests_per_minute": 1})))
+    client.get("/alerts")
+    response = client.get("/alerts")
+    assert response.status_code == 429
+    assert_secure(response)
+
+
 def test_errors_of_ours_have_them(settings):
     app = create_app(settings)
     app.state.store = None

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from api.cursors import opened, sealed
 from api.errors import UnknownAlertError
 from api.histories import etag_of, feedback_of, histories_of, micros
@@ -130,8 +133,9 @@ class Store:
         Raises:
             LakeError: the lake cannot be read.
         """
-        found = self.queries.rows("alert_identities", {"ids": list(alert_ids)}, ("alerts",))
-        return {row["alert_id"]: row for row in found}
+        own = self.queries.columns("alerts", ("alert_id", "tenant", "updated_at"))
+        found = own.filter(pc.is_in(own["alert_id"], value_set=pa.array(alert_ids, pa.string())))
+        return {row["alert_id"]: row for row in found.to_pylist()}
 
     def changes(self) -> Any:  # noqa: ANN401 - pyarrow is untyped here
         """All rows of ``alert_changes``, as Arrow."""

@@ -123,21 +123,28 @@ def find_key(keys: Mapping[str, Key], written: str) -> Key | None:
     return key if is_it else None
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What was found when the table was last looked at."""
+
+    at: float
+    keys: Mapping[str, Key]
+    identity: tuple[str, int] | None
+    trouble: str | None = None
+
+
 class Keys:
     """All keys as they were a second ago at most; may be used by many threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._reading = threading.Lock()
-        self._read_at: float | None = None
-        self._keys: dict[str, Key] = {}
-        self._identity: tuple[str, int] | None = None
-        self._trouble: str | None = None
+        self._looking = threading.Lock()
+        self._last: _Look | None = None  # set whole: who reads it must not see trouble gone before its keys are there
 
     @property
     def is_fresh(self) -> bool:
         """Say whether `by_id` answers at once."""
-        return self._read_at is not None and time.monotonic() - self._read_at < _LOOK_SECONDS
+        return _is_fresh(self._last)
 
     def by_id(self) -> Mapping[str, Key]:
         """Keys by their id; empty where none was ever made.
@@ -145,27 +152,32 @@ class Keys:
         Raises:
             LakeError: the table cannot be read, or held keys before and is gone: that opens no door.
         """
-        if not self.is_fresh:
-            with self._reading:
-                if not self.is_fresh:
-                    self._look()
-        if self._trouble is not None:
-            raise LakeError(self._trouble)
-        return self._keys
+        last = self._last
+        if last is None or not _is_fresh(last):
+            with self._looking:
+                last = self._last
+                if last is None or not _is_fresh(last):
+                    last = self._last = self._look(last)
+        if last.trouble is not None:
+            raise LakeError(last.trouble)
+        return last.keys
 
-    def _look(self) -> None:
+    def _look(self, before: _Look | None) -> _Look:
         """Read what is new; trouble is kept as long as keys are, so that a storm of requests does not ask a store that is down."""
-        self._trouble = None
+        keys, identity, trouble = ({}, None, None) if before is None else (before.keys, before.identity, None)
         try:
             table = _table(self._settings)
-            if table is None and self._identity is not None:
+            if table is None and identity is not None:
                 raise LakeError(f"the table of API keys is gone from {self._settings.api_keys_path}")
-            identity = None if table is None else (table.metadata().id, table.version())
-            if table is not None and identity != self._identity:
-                self._keys, self._identity = _rows(table, self._settings), identity
+            if table is not None and (found := (table.metadata().id, table.version())) != identity:
+                keys, identity = _rows(table, self._settings), found
         except LakeError as error:
-            self._trouble = str(error)
-        self._read_at = time.monotonic()
+            trouble = str(error)
+        return _Look(time.monotonic(), keys, identity, trouble)
+
+
+def _is_fresh(look: _Look | None) -> bool:
+    return look is not None and time.monotonic() - look.at < _LOOK_SECONDS
 
 
 def _read(settings: Settings) -> dict[str, Key]:

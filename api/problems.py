@@ -64,7 +64,7 @@ STALE_ETAG = ProblemKind(
 )  # fmt: skip
 TOO_LARGE = ProblemKind("too-large", 413, "The body is too large", "the body has more than 262144 bytes")
 TOO_MANY = ProblemKind(
-    "too-many-requests", 429, "There are too many requests", "more than 1200 requests in a minute; try again in 2 s"
+    "too-many-requests", 429, "There are too many requests", "more than 6000 requests in a minute; try again in 2 s"
 )
 INVALID_REQUEST = ProblemKind(
     "invalid-request", 422, "The request cannot be used", "query.limit: Input should be less than or equal to 500"

@@ -135,10 +135,10 @@ class Settings(BaseSettings):
         None, description="path or URI of the table of API keys; default `<lake>/_access/keys` (docs/access.md)"
     )
     api_requests_per_minute: int = Field(
-        1200,
+        6000,
         ge=0,
         le=1_000_000,
-        description="requests in a minute that the API answers to each key, or without one to each address; 0: all",
+        description="requests in a minute that the API answers to each key, and to each address that shows none; 0: all",
     )
     collector_host: str = Field(
         "127.0.0.1", description="address that `logster collect` listens on (docs/collector.md)"

@@ -73,7 +73,8 @@ class Door:
         except RequestError:
             self._count(address)
             raise
-        self._count(caller.key_id if caller is not None and caller.key_id is not None else address)
+        if caller is not ON_THIS_MACHINE:  # who has the machine can take the API from others by other ways
+            self._count(caller.key_id if caller is not None and caller.key_id is not None else address)
         return caller
 
     def _count(self, who: str) -> None:

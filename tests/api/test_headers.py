@@ -57,8 +57,8 @@ def test_refusals_without_keys_have_them(api):
 
 def test_refusal_of_too_many_has_them(settings):
     client = Client(create_app(settings.model_copy(update={"api_requests_per_minute": 1})))
-    client.get("/alerts")
-    response = client.get("/alerts")
+    client.get("/alerts", headers={"Host": "logster.example"})
+    response = client.get("/alerts", headers={"Host": "logster.example"})
     assert response.status_code == 429
     assert_secure(response)
 

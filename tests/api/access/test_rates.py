@@ -117,5 +117,10 @@ def test_guessing_at_keys_is_counted_by_address_and_takes_nothing_from_those_who
     assert holder.get("/alerts").status_code == 200
 
 
-def test_without_keys_addresses_are_counted(limited):
-    assert [Client(limited).get("/alerts").status_code for _ in range(4)] == [200, 200, 200, 429]
+def test_without_keys_this_machine_is_answered_as_often_as_it_asks(limited):
+    assert [Client(limited).get("/alerts").status_code for _ in range(9)] == [200] * 9
+
+
+def test_without_keys_outsiders_are_counted(limited):
+    asked = [Client(limited).get("/alerts", headers={"Host": "logster.example"}).status_code for _ in range(4)]
+    assert asked == [403, 403, 403, 429]

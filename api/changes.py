@@ -130,7 +130,7 @@ def add_feedback(
         found[:] = [one for one in store.feedback(request.alert_id) if one.feedback_id == new.feedback_id]
         return [] if found else [new.model_dump()]
 
-    store.queries.journals["feedback"].append(decide)
+    store.queries.append("feedback", decide)
     if not found:
         return new, False
     if key is not None and found[0].model_copy(update={"created_at": now}) != new:
@@ -161,7 +161,7 @@ def _decide(
         return [asdict(one.change) for one in decided.values() if isinstance(one, _Decided) and not one.is_replay]
 
     if alerts:
-        store.queries.journals["alert_changes"].append(decide)
+        store.queries.append("alert_changes", decide)
     return decided
 
 

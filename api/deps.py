@@ -6,10 +6,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import AfterValidator
 
+from api.access.callers import Caller
+from api.errors import UnauthenticatedError
 from api.store import Store
 
 __all__ = [
-    "REPLAYED", "AlertId", "CursorQuery", "KeyHeader", "NowDep", "StoreDep", "TimeQuery", "mark_replay",
+    "REPLAYED", "AlertId", "CallerDep", "CursorQuery", "KeyHeader", "NowDep", "StoreDep", "TimeQuery", "VisitorDep",
+    "WholeStoreDep", "mark_replay", "refuse_one_tenant",
 ]  # fmt: skip
 
 REPLAYED: dict[str, Any] = {
@@ -27,9 +30,30 @@ def mark_replay(response: Response, is_replay: bool) -> None:
         response.headers["Idempotency-Replayed"] = "true"
 
 
-def _store(request: Request) -> Store:
+def _visitor(request: Request) -> Caller | None:
+    # an AttributeError where no door was passed: a mistake of ours, which opens nothing
+    visitor: Caller | None = request.state.caller
+    return visitor
+
+
+def _caller(visitor: "VisitorDep") -> Caller:
+    if visitor is None:
+        raise UnauthenticatedError("give an API key as `Authorization: Bearer …` or `X-API-Key`")
+    return visitor
+
+
+def refuse_one_tenant(caller: "CallerDep") -> None:
+    """Let in who sees every tenant's data only."""
+    caller.refuse_one_tenant()
+
+
+def _whole_store(request: Request) -> Store:
     store: Store = request.app.state.store
     return store
+
+
+def _store(store: "WholeStoreDep", caller: "CallerDep") -> Store:
+    return store.of(caller.tenant)
 
 
 def _now() -> datetime:
@@ -44,7 +68,14 @@ def _as_utc(time: datetime) -> datetime:
         raise ValueError("must lie between the years 1 and 9999 in UTC") from None
 
 
+VisitorDep = Annotated[Caller | None, Depends(_visitor)]
+"""Who asks; None where that is not known, on a path that is open to all."""
+CallerDep = Annotated[Caller, Depends(_caller)]
+"""Who asks."""
+WholeStoreDep = Annotated[Store, Depends(_whole_store)]
+"""The lake with every tenant's data; routes take `StoreDep`."""
 StoreDep = Annotated[Store, Depends(_store)]
+"""The lake as the caller may see it."""
 NowDep = Annotated[datetime, Depends(_now)]
 TimeQuery = Annotated[datetime, AfterValidator(_as_utc)]
 CursorQuery = Annotated[

@@ -3,18 +3,72 @@
 An illegal transition is ``pipelines.errors.TransitionError``, a lake that cannot be read ``pipelines.errors.LakeError``.
 """
 
-from api.problems import BAD_CURSOR, KEY_REUSED, STALE_ETAG, UNKNOWN_ALERT, ProblemKind
+from collections.abc import Mapping
+
+from api.problems import (
+    BAD_CURSOR,
+    FORBIDDEN,
+    KEY_REUSED,
+    OTHER_ACTOR,
+    STALE_ETAG,
+    TOO_MANY,
+    UNAUTHENTICATED,
+    UNKNOWN_ALERT,
+    ProblemKind,
+)
 from pipelines.errors import QueryError
 
-__all__ = ["BadCursorError", "KeyReusedError", "RequestError", "StaleAlertError", "UnknownAlertError"]
+__all__ = [
+    "BadCursorError", "ForbiddenError", "KeyReusedError", "OtherActorError", "RequestError", "StaleAlertError",
+    "TooManyRequestsError", "UnauthenticatedError", "UnknownAlertError", "WrongKeyError",
+]  # fmt: skip
 
 _SHOWN = 80  # characters of a caller's own text that are worth showing back
 
 
 class RequestError(QueryError):
-    """A request that cannot be answered; `kind` says how."""
+    """A request that cannot be answered; `kind` says how, `headers` go with the answer."""
 
     kind: ProblemKind
+    headers: Mapping[str, str] = {}
+
+
+class UnauthenticatedError(RequestError):
+    """It is not proven who asks."""
+
+    kind = UNAUTHENTICATED
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="logster"'}
+
+
+class WrongKeyError(UnauthenticatedError):
+    """A key was shown that opens nothing (RFC 6750, 3.1)."""
+
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="logster", error="invalid_token"'}
+
+
+class ForbiddenError(RequestError):
+    """Who asks may not."""
+
+    kind = FORBIDDEN
+
+
+class TooManyRequestsError(RequestError):
+    """Who asks has asked too often."""
+
+    kind = TOO_MANY
+
+    def __init__(self, per_minute: int, wait_seconds: int) -> None:
+        super().__init__(f"more than {per_minute} requests in a minute; try again in {wait_seconds} s")
+        self.headers = {"Retry-After": str(wait_seconds)}
+
+
+class OtherActorError(RequestError):
+    """A change in another's name."""
+
+    kind = OTHER_ACTOR
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"what you change is changed in the name of '{name}'; leave `actor` out")
 
 
 class UnknownAlertError(RequestError):

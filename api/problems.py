@@ -14,8 +14,9 @@ from api.schemas import Problem, WrongField
 from pipelines.errors import LakeError, LogsterError, TransitionError
 
 __all__ = [
-    "BAD_CURSOR", "ILLEGAL_TRANSITION", "INVALID_REQUEST", "KEY_REUSED", "LAKE_UNAVAILABLE", "NOT_JSON", "STALE_ETAG",
-    "TOO_LARGE", "UNEXPECTED", "UNKNOWN_ALERT", "ProblemKind", "documented", "problem", "problem_of", "problem_response",
+    "BAD_CURSOR", "FORBIDDEN", "ILLEGAL_TRANSITION", "INVALID_REQUEST", "KEY_REUSED", "LAKE_UNAVAILABLE", "NOT_JSON",
+    "OTHER_ACTOR", "STALE_ETAG", "TOO_LARGE", "TOO_MANY", "UNAUTHENTICATED", "UNEXPECTED", "UNKNOWN_ALERT", "ProblemKind",
+    "documented", "problem", "problem_of", "problem_response",
 ]  # fmt: skip
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,6 +45,12 @@ class ProblemKind:
 
 
 NOT_JSON = ProblemKind("not-json", 400, "The body is not JSON", "There was an error parsing the body")
+UNAUTHENTICATED = ProblemKind("unauthenticated", 401, "It is not known who asks", "the key 3f9a6c01d2e4 is revoked")
+FORBIDDEN = ProblemKind("forbidden", 403, "Who asks may not", "PATCH needs role 'analyst', and 'wall' has 'reader'")
+OTHER_ACTOR = ProblemKind(
+    "other-actor", 403, "The change is in another's name",
+    "what you change is changed in the name of 'ann'; leave `actor` out",
+)  # fmt: skip
 UNKNOWN_ALERT = ProblemKind(
     "unknown-alert", 404, "There is no such alert", "no alert '5f1c'; GET /alerts lists those there are"
 )
@@ -56,6 +63,9 @@ STALE_ETAG = ProblemKind(
     "the alert is at \"1772366700000000.2.0\" by now; read it again, then decide anew",
 )  # fmt: skip
 TOO_LARGE = ProblemKind("too-large", 413, "The body is too large", "the body has more than 262144 bytes")
+TOO_MANY = ProblemKind(
+    "too-many-requests", 429, "There are too many requests", "more than 6000 requests in a minute; try again in 2 s"
+)
 INVALID_REQUEST = ProblemKind(
     "invalid-request", 422, "The request cannot be used", "query.limit: Input should be less than or equal to 500"
 )

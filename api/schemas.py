@@ -155,7 +155,7 @@ class AlertPatch(BaseModel):
     status: AlertStatus | None = Field(None, description="wanted status; leave out to keep it")
     assignee: Name | None = Field(None, description="who works on it; null: nobody; leave out to keep it")
     note: Text | None = None
-    actor: Name = Field(ANONYMOUS, description="who does it")
+    actor: Name = Field(ANONYMOUS, description="who does it; with an API key its name, and no other")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -163,11 +163,10 @@ class AlertPatch(BaseModel):
             raise ValueError("give a status, an assignee, a note, or several of them")
         return self
 
-    @property
-    def wanted(self) -> WantedChange:
-        """The change that it asks for."""
+    def wanted(self, actor: str) -> WantedChange:
+        """The change that it asks for, in someone's name."""
         assignee = self.assignee if "assignee" in self.model_fields_set else UNCHANGED
-        return WantedChange(actor=self.actor, status=self.status, assignee=assignee, note=self.note)
+        return WantedChange(actor=actor, status=self.status, assignee=assignee, note=self.note)
 
 
 class BulkPatch(AlertPatch):
@@ -213,7 +212,7 @@ class FeedbackRequest(BaseModel):
     alert_id: Annotated[str, StringConstraints(max_length=200)]
     verdict: FeedbackVerdict
     comment: Text | None = None
-    actor: Name = Field(ANONYMOUS, description="whose verdict it is")
+    actor: Name = Field(ANONYMOUS, description="whose verdict it is; with an API key its name, and no other")
 
 
 class EndpointStatus(BaseModel):
@@ -257,11 +256,11 @@ class Lag(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether the lake can be read, and how fresh it is."""
+    """Whether the lake can be read, and, for who sees all tenants, how fresh it is."""
 
     status: str = Field(description="`ok`")
-    tables: list[TableHealth]
-    event_time: Lag = Field(description="newest `events.ts`")
-    ingested: Lag = Field(description="newest `events.ingested_at`")
-    scored: Lag = Field(description="newest `window_scores.scored_at`")
-    alerted: Lag = Field(description="newest `alerts.updated_at`")
+    tables: list[TableHealth] | None = Field(description="null, as what follows, for who does not see all tenants")
+    event_time: Lag | None = Field(description="newest `events.ts`")
+    ingested: Lag | None = Field(description="newest `events.ingested_at`")
+    scored: Lag | None = Field(description="newest `window_scores.scored_at`")
+    alerted: Lag | None = Field(description="newest `alerts.updated_at`")

@@ -4,9 +4,13 @@ Changing alerts is in ``api.changes``, what lies behind an alert in ``api.eviden
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from api.cursors import opened, sealed
 from api.errors import UnknownAlertError
@@ -62,7 +66,13 @@ class Store:
 
     def __init__(self, settings: Settings) -> None:
         self.queries = Queries(settings)
-        self._last_windows: tuple[int | None, Any] | None = None
+        self._newest_windows = _NewestWindows(self.queries)
+
+    def of(self, tenant: str | None) -> "Store":
+        """The same lake as that tenant sees it; None sees all of it."""
+        bound = copy(self)
+        bound.queries = self.queries.bound_to(tenant)
+        return bound
 
     def alerts(self, wanted: AlertFilter, *, limit: int = 50, cursor: str | None = None) -> AlertPage:
         """One page of the queue, newest `last_seen` first.
@@ -123,16 +133,17 @@ class Store:
         Raises:
             LakeError: the lake cannot be read.
         """
-        found = self.queries.rows("alert_identities", {"ids": list(alert_ids)}, ("alerts",))
-        return {row["alert_id"]: row for row in found}
+        own = self.queries.columns("alerts", ("alert_id", "tenant", "updated_at"))
+        found = own.filter(pc.is_in(own["alert_id"], value_set=pa.array(alert_ids, pa.string())))
+        return {row["alert_id"]: row for row in found.to_pylist()}
 
     def changes(self) -> Any:  # noqa: ANN401 - pyarrow is untyped here
         """All rows of ``alert_changes``, as Arrow."""
-        return self.queries.journals["alert_changes"].rows()
+        return self.queries.written("alert_changes")
 
     def feedback(self, alert_id: str) -> list[Feedback]:
         """Verdicts on an alert, oldest first."""
-        return feedback_of(self.queries.journals["feedback"].rows(), alert_id)
+        return feedback_of(self.queries.written("feedback"), alert_id)
 
     def endpoints(self, *, tenant: str | None = None, limit: int = 1000, cursor: str | None = None) -> EndpointPage:
         """One page of endpoints, by tenant, name and platform.
@@ -147,7 +158,7 @@ class Store:
             "endpoints_page",
             {"tenant": tenant, "after": after, "closed": closed, "limit": limit + 1},
             _QUEUE,
-            last_windows=self._newest_windows(),
+            last_windows=self._newest_windows.read(),
         )
         page = [EndpointStatus(**row) for row in rows[:limit]]
         more = len(rows) > limit
@@ -165,28 +176,43 @@ class Store:
         rows = self.queries.rows("alert_counts", {}, _QUEUE)
         return [(row["severity"], row["status"], row["n_alerts"]) for row in rows]
 
-    def health(self, *, now: datetime) -> Health:
+    def health(self, *, now: datetime, is_whole: bool = True) -> Health:
         """Versions and freshness of the tables.
+
+        Args:
+            now: wall clock (UTC).
+            is_whole: say more than that the tables can be read; it is about all tenants.
 
         Raises:
             LakeError: a table is there and cannot be read.
         """
         newest = self.queries.snapshots.newest
+        tables = [TableHealth(table=name, version=self.queries.snapshots.version(name)) for name in TABLES]
+        if not is_whole:
+            return Health(status="ok", tables=None, event_time=None, ingested=None, scored=None, alerted=None)
         return Health(
             status="ok",
-            tables=[TableHealth(table=name, version=self.queries.snapshots.version(name)) for name in TABLES],
+            tables=tables,
             event_time=_lag(newest("events", "ts"), now),
             ingested=_lag(newest("events", "ingested_at"), now),
             scored=_lag(newest("window_scores", "scored_at"), now),
             alerted=_lag(newest("alerts", "updated_at"), now),
         )
 
-    def _newest_windows(self) -> Any:  # noqa: ANN401 - pyarrow is untyped here
-        """`last_windows.sql`, worked out anew only where the table has changed: it reads every score there is."""
-        version = self.queries.snapshots.version("window_scores")
-        if self._last_windows is None or self._last_windows[0] != version or version is None:
-            self._last_windows = (version, self.queries.table("last_windows", {}, ("window_scores",)))
-        return self._last_windows[1]
+
+class _NewestWindows:
+    """`last_windows.sql` of all tenants, worked out anew only where the table has changed: it reads every score there is."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+        self._kept: tuple[int | None, Any] | None = None
+
+    def read(self) -> Any:  # noqa: ANN401 - pyarrow is untyped here
+        version = self._queries.snapshots.version("window_scores")
+        kept = self._kept
+        if kept is None or kept[0] != version or version is None:
+            kept = self._kept = (version, self._queries.table("last_windows", {}, ("window_scores",)))
+        return kept[1]
 
 
 def alert_detail(row: dict[str, Any], history: Sequence[AlertChange], feedback: Sequence[Feedback]) -> AlertDetail:

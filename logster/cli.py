@@ -15,6 +15,7 @@ import typer
 from logster.alert_commands import alerts_app
 from logster.command import check_format, command_settings, progress_display
 from logster.display import ERRORS, OUTPUT, compaction_table, ledger_table, plain
+from logster.key_commands import keys_app
 from logster.model_commands import models_app
 from logster.notify_commands import notify_app
 from logster.quarantine_commands import quarantine_app
@@ -40,6 +41,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(notify_app, name="notify")
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pipelines.maintenance import Compaction  # brings Spark, which most commands do without
 
 __all__ = [
-    "ERRORS", "OUTPUT", "SHORT_ID", "address_table", "alerts_table", "compaction_table", "ledger_table", "plain",
+    "ERRORS", "OUTPUT", "SHORT_ID", "address_table", "alerts_table", "compaction_table", "keys_table", "ledger_table",
+    "plain",
 ]  # fmt: skip
 
 # a file or a pipe has no width; a table that is cut to 80 columns there can be neither read nor searched
@@ -75,6 +76,25 @@ def ledger_table(ledger: Ledger) -> Table:
     ):
         table.add_row(name, f"{value:,}")
     table.add_row("balances", "[green]yes[/]" if ledger.balances else "[bold red]NO[/]")
+    return table
+
+
+def keys_table(keys: Iterable[Mapping[str, Any]]) -> Table:
+    """A table of API keys, without their secrets."""
+    table = Table(title="API keys, oldest first", title_justify="left")
+    for name in ("id", "name", "tenant", "role", "state", "created (UTC)", "expires (UTC)"):
+        table.add_column(name, overflow="fold")
+    for key in keys:
+        expires = key["expires_at"]
+        table.add_row(
+            key["key_id"],
+            plain(key["name"]),
+            plain(key["tenant"] or "(all)"),
+            key["role"],
+            key["state"],
+            f"{key['created_at']:%Y-%m-%d %H:%M}",
+            f"{expires:%Y-%m-%d}" if expires else "never",
+        )
     return table
 
 

@@ -74,7 +74,7 @@ def change(
     """
     given = {"status": status, "note": note, "actor": actor} | ({"assignee": assignee} if assignee is not None else {})
     try:
-        wanted = AlertPatch.model_validate(given).wanted
+        wanted = AlertPatch.model_validate(given).wanted(actor)
     except ValidationError as error:
         raise _unusable(error) from None
     return change_alert(Store(settings), _whole_id(settings, alert_id), wanted, now=datetime.now(UTC))[0]

@@ -1,8 +1,13 @@
 """The API as a process of its own: ``python -m logster.serve``."""
 
+import sys
+
+import structlog
 import uvicorn
 
+from api.access.exposure import check_exposure
 from api.app import create_app
+from pipelines.errors import LogsterError
 from pipelines.logs import configure_logs
 from pipelines.settings import load_settings
 
@@ -10,14 +15,20 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Serve until stopped."""
-    settings = load_settings()
-    configure_logs(settings)
+    """Serve until stopped; a setting that cannot be used is one line, not a traceback."""
+    try:
+        settings = load_settings()
+        configure_logs(settings)
+        who_may = check_exposure(settings)
+    except LogsterError as error:
+        sys.exit(f"logster: {error}")
+    structlog.get_logger("logster.api").info(who_may)
     uvicorn.run(
         create_app(settings),
         host=settings.api_host,
         port=settings.api_port,
         log_level="info",
+        server_header=False,
         timeout_graceful_shutdown=2,
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from api.access.exposure import check_exposure
 from logster.background import in_background
 from logster.children import Children
 from logster.display import address_table, alerts_table
@@ -46,16 +47,17 @@ def run_everything(settings: Settings, *, demo: bool, leave_after_start: bool) -
         leave_after_start: end once there is something to see.
 
     Raises:
-        LogsterError: a port is taken, the pipeline failed, also while it was being stopped, or ``leave_after_start``
-            waited in vain.
+        LogsterError: the API needs a key and there is none, a port is taken, the pipeline failed, also while it was being
+            stopped, or ``leave_after_start`` waited in vain.
     """
+    who_may = check_exposure(settings)
     check_ports(settings)
     stop = threading.Event()
     with _stop_signals(stop), Screen(settings) as screen:
         children = Children(log_folder(settings))
         parts = Parts(settings, children, stop, demo=demo)
         try:
-            _Watch(settings, screen, children, parts).until(stop, leave_after_start=leave_after_start)
+            _Watch(settings, screen, children, parts, who_may).until(stop, leave_after_start=leave_after_start)
         finally:
             stop.set()
             failure = _finish(screen, children, parts)
@@ -66,8 +68,9 @@ def run_everything(settings: Settings, *, demo: bool, leave_after_start: bool) -
 class _Watch:
     """Looks after everything and shows what is new."""
 
-    def __init__(self, settings: Settings, screen: Screen, children: Children, parts: Parts) -> None:
+    def __init__(self, settings: Settings, screen: Screen, children: Children, parts: Parts, who_may: str) -> None:
         self._settings, self._screen, self._children, self._parts = settings, screen, children, parts
+        self._who_may = who_may
         self._began = time.monotonic()
         self._alert_ids: set[str] = set()
         self._n_windows_seen = -1
@@ -128,6 +131,7 @@ class _Watch:
         self._shows_addresses = True
         states = {name: self._state(name) for name in self._parts.services}
         self._screen.show(address_table(self._settings, states))
+        self._screen.say(self._who_may)
         self._note("addresses shown")
 
     def _state(self, name: str) -> str:

@@ -182,6 +182,15 @@ class Settings(BaseSettings):
     )
     api_host: str = Field("127.0.0.1", description="address that the API listens on")
     api_port: int = Field(8080, ge=1, le=65535, description="port of the API")
+    api_keys: str | None = Field(
+        None, description="path or URI of the table of API keys; default `<lake>/_access/keys` (docs/access.md)"
+    )
+    api_requests_per_minute: int = Field(
+        6000,
+        ge=0,
+        le=1_000_000,
+        description="requests in a minute that the API answers to each key, and to each address that shows none; 0: all",
+    )
     collector_host: str = Field(
         "127.0.0.1", description="address that `logster collect` listens on (docs/collector.md)"
     )
@@ -271,6 +280,11 @@ class Settings(BaseSettings):
     def checkpoint_path(self) -> str:
         """Root of the streaming checkpoints, absolute path or URI."""
         return _absolute(self.checkpoints or f"{self.lake.rstrip('/')}/_checkpoints")
+
+    @property
+    def api_keys_path(self) -> str:
+        """Table of the API's keys, absolute path or URI."""
+        return _absolute(self.api_keys or f"{self.lake.rstrip('/')}/_access/keys")
 
     @property
     def tracking_uri(self) -> str:

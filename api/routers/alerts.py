@@ -5,13 +5,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response
 
 from api import changes
-from api.deps import REPLAYED, AlertId, CursorQuery, KeyHeader, NowDep, StoreDep, TimeQuery, mark_replay
+from api.deps import REPLAYED, AlertId, CallerDep, CursorQuery, KeyHeader, NowDep, StoreDep, TimeQuery, mark_replay
 from api.problems import (
     BAD_CURSOR,
+    FORBIDDEN,
     ILLEGAL_TRANSITION,
     INVALID_REQUEST,
     KEY_REUSED,
     NOT_JSON,
+    OTHER_ACTOR,
     STALE_ETAG,
     TOO_LARGE,
     UNKNOWN_ALERT,
@@ -59,13 +61,16 @@ def list_alerts(
     return store.alerts(wanted, limit=limit, cursor=cursor)
 
 
-@router.patch("", responses=documented(NOT_JSON, TOO_LARGE, INVALID_REQUEST))
-def change_alerts(store: StoreDep, now: NowDep, patch: BulkPatch, idempotency_key: KeyHeader = None) -> BulkResult:
+@router.patch("", responses=documented(FORBIDDEN, OTHER_ACTOR, NOT_JSON, TOO_LARGE, INVALID_REQUEST))
+def change_alerts(
+    store: StoreDep, caller: CallerDep, now: NowDep, patch: BulkPatch, idempotency_key: KeyHeader = None
+) -> BulkResult:
     """Make the same change to several alerts.
 
     Each that may take it is changed, all in one commit; what became of each is in the answer, which is 200 all the same.
     """
-    return changes.change_alerts(store, patch.ids, patch.wanted, now=now, key=idempotency_key)
+    wanted = patch.wanted(caller.actor(patch.actor))
+    return changes.change_alerts(store, patch.ids, wanted, now=now, key=idempotency_key)
 
 
 @router.get("/{alert_id}", responses={**documented(UNKNOWN_ALERT, INVALID_REQUEST), 200: {"headers": _ETAG}})
@@ -79,12 +84,23 @@ def read_alert(store: StoreDep, response: Response, alert_id: AlertId) -> AlertD
 @router.patch(
     "/{alert_id}",
     responses={
-        **documented(NOT_JSON, UNKNOWN_ALERT, ILLEGAL_TRANSITION, STALE_ETAG, TOO_LARGE, INVALID_REQUEST, KEY_REUSED),
+        **documented(
+            FORBIDDEN,
+            OTHER_ACTOR,
+            NOT_JSON,
+            UNKNOWN_ALERT,
+            ILLEGAL_TRANSITION,
+            STALE_ETAG,
+            TOO_LARGE,
+            INVALID_REQUEST,
+            KEY_REUSED,
+        ),
         200: {"headers": {**_ETAG, **REPLAYED}},
     },
 )
 def change_alert(
     store: StoreDep,
+    caller: CallerDep,
     now: NowDep,
     response: Response,
     alert_id: AlertId,
@@ -102,9 +118,8 @@ def change_alert(
     The way is open → acknowledged → investigating → resolved | false_positive; steps may be left out, an alert may go back
     to open, and a closed one be reopened (investigating) or judged anew.
     """
-    alert, is_replay = changes.change_alert(
-        store, alert_id, patch.wanted, now=now, if_match=if_match, key=idempotency_key
-    )
+    wanted = patch.wanted(caller.actor(patch.actor))
+    alert, is_replay = changes.change_alert(store, alert_id, wanted, now=now, if_match=if_match, key=idempotency_key)
     response.headers["ETag"] = alert.etag
     mark_replay(response, is_replay)
     return alert

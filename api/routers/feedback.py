@@ -3,8 +3,17 @@
 from fastapi import APIRouter, Response, status
 
 from api import changes
-from api.deps import REPLAYED, KeyHeader, NowDep, StoreDep, mark_replay
-from api.problems import INVALID_REQUEST, KEY_REUSED, NOT_JSON, TOO_LARGE, UNKNOWN_ALERT, documented
+from api.deps import REPLAYED, CallerDep, KeyHeader, NowDep, StoreDep, mark_replay
+from api.problems import (
+    FORBIDDEN,
+    INVALID_REQUEST,
+    KEY_REUSED,
+    NOT_JSON,
+    OTHER_ACTOR,
+    TOO_LARGE,
+    UNKNOWN_ALERT,
+    documented,
+)
 from api.schemas import Feedback, FeedbackRequest
 
 __all__ = ["router"]
@@ -16,14 +25,20 @@ router = APIRouter(prefix="/feedback", tags=["feedback"])
     "",
     status_code=status.HTTP_201_CREATED,
     responses={
-        **documented(NOT_JSON, UNKNOWN_ALERT, TOO_LARGE, INVALID_REQUEST, KEY_REUSED),
+        **documented(FORBIDDEN, OTHER_ACTOR, NOT_JSON, UNKNOWN_ALERT, TOO_LARGE, INVALID_REQUEST, KEY_REUSED),
         201: {"headers": REPLAYED},
     },
 )
 def add_feedback(
-    store: StoreDep, now: NowDep, response: Response, request: FeedbackRequest, idempotency_key: KeyHeader = None
+    store: StoreDep,
+    caller: CallerDep,
+    now: NowDep,
+    response: Response,
+    request: FeedbackRequest,
+    idempotency_key: KeyHeader = None,
 ) -> Feedback:
     """Record a verdict on an alert; its status stays as it is."""
+    request = request.model_copy(update={"actor": caller.actor(request.actor)})
     feedback, is_replay = changes.add_feedback(store, request, now=now, key=idempotency_key)
     mark_replay(response, is_replay)
     return feedback

@@ -7,7 +7,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.access.keys import create_key
 from api.app import create_app
+from pipelines.schemas.access import Role
 from pipelines.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -16,12 +18,18 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 class Client:
     """Asks the application in this process; an exception that escapes it fails the test."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, key: str | None = None) -> None:
         self.app = app
+        self.key = key
 
     def __call__(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+        if self.key is not None:
+            kwargs["headers"] = {"Authorization": f"Bearer {self.key}", **(kwargs.get("headers") or {})}
+
         async def ask() -> httpx.Response:
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://api") as client:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(self.app), base_url="http://localhost"
+            ) as client:
                 return await client.request(method, path, **kwargs)
 
         return asyncio.run(ask())
@@ -38,6 +46,19 @@ class Client:
 @pytest.fixture
 def api(settings: Settings) -> Client:
     return Client(create_app(settings))
+
+
+@pytest.fixture
+def keyed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Client]:
+    """A client with a key of its own; the same application for all, which looks for new keys at every request."""
+    monkeypatch.setattr("api.access.keys._LOOK_SECONDS", 0.0)
+    app = create_app(settings)
+
+    def make(tenant: str | None = "acme", role: Role = Role.READER, *, name: str = "wall", **when: Any) -> Client:
+        made = create_key(settings, name=name, tenant=tenant, role=role, **{"now": datetime.now(UTC), **when})
+        return Client(app, made[1])
+
+    return make
 
 
 @pytest.fixture

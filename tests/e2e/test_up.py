@@ -124,6 +124,7 @@ def test_the_demo_ends_with_alerts_shown_and_nothing_left_running(up):
     for what in ("API, documentation", "Dagster", "MLflow", "Superset, dashboards"):
         assert re.search(rf"│ {what} +│ http://127\.0\.0\.1:\d+\S* +│ up +│", run.output), run.output
     assert re.search(r"│ Superset, sign-in +│ admin / \S+ +│", run.output), run.output
+    assert "the API has no keys: it listens on this machine only" in run.output
     assert "nothing is left running" in run.output
     assert run.processes() == {}
 

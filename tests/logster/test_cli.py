@@ -19,7 +19,19 @@ def only_line(text: str) -> str:
 def test_help_names_every_command(logster):
     shown = logster("--help")
     assert shown.returncode == 0
-    for command in ("up", "ingest", "run", "score", "sql", "alerts", "quarantine", "ledger", "models", "doctor"):
+    for command in (
+        "up",
+        "ingest",
+        "run",
+        "score",
+        "sql",
+        "alerts",
+        "quarantine",
+        "ledger",
+        "models",
+        "keys",
+        "doctor",
+    ):
         assert f" {command} " in shown.stdout
 
 

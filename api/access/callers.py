@@ -1,0 +1,56 @@
+"""Who asks: name, role, and whose data it may see. How that is told is ``api.access.door``'s."""
+
+from dataclasses import dataclass
+
+from api.errors import ForbiddenError, OtherActorError
+from api.schemas import ANONYMOUS
+from pipelines.schemas.access import Role
+
+__all__ = ["ON_THIS_MACHINE", "Caller"]
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Someone who was let in.
+
+    Attributes:
+        name: who does what it does.
+        role: what it may do.
+        tenant: whose data it sees; None: every tenant's.
+        key_id: of its API key; None where it came in otherwise.
+        is_named: whether `name` was proven; else it says itself who it is.
+    """
+
+    name: str
+    role: Role
+    tenant: str | None
+    key_id: str | None = None
+    is_named: bool = True
+
+    def actor(self, given: str) -> str:
+        """In whose name a change is made.
+
+        Args:
+            given: as the request says; `ANONYMOUS` where it says nothing.
+
+        Raises:
+            OtherActorError: it is proven who asks, and that is another.
+        """
+        if not self.is_named:
+            return given
+        if given not in (ANONYMOUS, self.name):
+            raise OtherActorError(self.name)
+        return self.name
+
+    def refuse_one_tenant(self) -> None:
+        """Make sure that it sees every tenant's data.
+
+        Raises:
+            ForbiddenError: it is bound to one.
+        """
+        if self.tenant is not None:
+            raise ForbiddenError("this is about all tenants, and the key is one tenant's; use a key of all tenants")
+
+
+ON_THIS_MACHINE = Caller(ANONYMOUS, Role.ADMIN, None, is_named=False)
+"""Whoever asks where there are no keys, and only this machine is listened to."""

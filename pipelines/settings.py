@@ -113,6 +113,11 @@ class Settings(BaseSettings):
         pattern="^(earliest|latest)$",
         description="where `logster notify` begins when it is new: `earliest` or `latest`",
     )
+    notify_tenant: str | None = Field(
+        None,
+        pattern=f"^{TENANT_NAME}$",
+        description="hand on this tenant's changes only; a service a tenant, each with a group of its own",
+    )
     notify_dead_letters: str | None = Field(
         None, description="folder of dead letters, a file a consumer; default `<lake's parent>/dead-letters`"
     )

@@ -31,7 +31,7 @@ class ChangeConsumer:
 
     Args:
         settings: of brokers and topic.
-        name: of the consumer; its group is ``logster-<name>``.
+        name: of the consumer; its group is ``logster-<name>``, and where it is for one tenant, ``logster-<name>-<tenant>``.
         deliver: hands changes on once.
         dead_letters: takes those that could not be.
         group_up_to: changes that are handed on together at most, where so many come at once.
@@ -65,7 +65,9 @@ class ChangeConsumer:
                     "session.timeout.ms": _milliseconds(_SESSION),
                     "max.poll.interval.ms": min(_milliseconds(longest), _MOST_MILLISECONDS),
                     **client_settings(settings),
-                    "group.id": f"logster-{name}",
+                    "group.id": "-".join(
+                        ["logster", name, *([settings.notify_tenant] if settings.notify_tenant else [])]
+                    ),
                     "auto.offset.reset": settings.notify_starting_offsets,
                     "isolation.level": "read_committed",
                     "enable.auto.commit": False,
@@ -85,7 +87,7 @@ class ChangeConsumer:
             once: end when all that the topic held is handed on.
 
         Returns:
-            Records of the topic that are done with: handed on, or dead letters.
+            Records of the topic that are done with: handed on, dead letters, or another tenant's.
 
         Raises:
             SinkError: the brokers do not answer at the start, or refuse us; or a dead letter cannot be written.
@@ -155,9 +157,12 @@ class ChangeConsumer:
         group: list[tuple[Message, Change]] = []
         for message in messages:
             try:
-                group.append((message, change_of(_value_of(message))))
+                change = change_of(_value_of(message))
             except Refused as error:
                 self._bury(message, error)
+                continue
+            if self._settings.notify_tenant in (None, change.document.get("tenant")):
+                group.append((message, change))
         if not group:
             return True
         try:

@@ -13,7 +13,8 @@ __all__ = ["DeadLetters", "dead_letter_file"]
 
 
 def dead_letter_file(settings: Settings, name: str) -> Path:
-    """Where a consumer's dead letters go: below the setting, or beside the lake."""
+    """Where a consumer's dead letters go: below the setting, or beside the lake; a tenant's have a file of their own."""
+    name = f"{name}-{settings.notify_tenant}" if settings.notify_tenant else name
     if settings.notify_dead_letters:
         return Path(settings.notify_dead_letters).absolute() / f"{name}.jsonl"
     parent = Path.cwd() if "://" in settings.lake else Path(settings.lake_path).parent

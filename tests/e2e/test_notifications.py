@@ -346,6 +346,30 @@ def test_a_new_consumer_that_begins_at_the_end_passes_nothing_over_from_then_on(
     assert came == ["verdict"] * 5
 
 
+def test_a_service_for_one_tenant_hands_on_its_changes_alone(kafka: KafkaBroker, tmp_path: Path) -> None:
+    settings = Settings(
+        lake=str(tmp_path / "lake"),
+        alerts_kafka_servers=kafka.servers,
+        alerts_topic=kafka.create_topic(1),
+        _env_file=None,
+    )
+    tenants = ["acme", "globex", "acme", "acme-2"]
+    merge_alerts(settings, [alert(number, tenant=tenant) for number, tenant in enumerate(tenants)])
+    assert Publisher(settings).publish_once() == 4
+    came: dict[str | None, list[str]] = {}
+    for tenant in ("acme", "globex", None):
+        told = settings.model_copy(update={"notify_tenant": tenant})
+        found = came.setdefault(tenant, [])
+        consumer = ChangeConsumer(
+            told, "test", lambda group, found=found: found.extend(one.document["tenant"] for one in group),
+            DeadLetters(tmp_path / "dead.jsonl"),
+        )  # fmt: skip
+        assert consumer.run(threading.Event(), once=True) == 4
+    assert {tenant: sorted(found) for tenant, found in came.items()} == {
+        "acme": ["acme", "acme"], "globex": ["globex"], None: sorted(tenants),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("way", ["SCRAM", "PLAIN", "mutual"])
 def test_it_publishes_over_tls_signed_in_as_the_source_does(kafka: KafkaBroker, tmp_path: Path, way: str) -> None:
     own = tmp_path / "own.pem"

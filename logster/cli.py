@@ -17,8 +17,9 @@ from logster.command import check_format, command_settings, progress_display
 from logster.display import ERRORS, OUTPUT, compaction_table, ledger_table, plain
 from logster.key_commands import keys_app
 from logster.model_commands import models_app
+from logster.notify_commands import notify_app
 from logster.quarantine_commands import quarantine_app
-from pipelines.errors import IngestError, LakeError, LogsterError, QueryError
+from pipelines.errors import IngestError, LakeError, LogsterError, QueryError, SinkError
 from pipelines.java_errors import first_line, java_causes
 from pipelines.schemas.alerts import FeedbackVerdict
 from pipelines.settings import Settings, load_settings
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(notify_app, name="notify")
 app.add_typer(keys_app, name="keys")
 
 
@@ -139,6 +141,7 @@ def run(
     """Run the pipeline: landing zone, Kafka topics and Delta tables to events, windows, scores and alerts."""
     settings = command_settings()
     from logster.background import in_background
+    from logster.publishing import publishing_beside
     from logster.runtime import opened_lake, stream_listeners
     from pipelines.ledger import read_ledger
     from pipelines.stream import StreamDriver
@@ -146,6 +149,7 @@ def run(
     scorer = in_background("models", _champion_scorer, settings)  # takes as long as Spark's start
     with (
         progress_display() as progress,
+        publishing_beside(settings, once=once),
         opened_lake(settings, app_name="logster") as lake,
         stream_listeners(settings) as listeners,
     ):
@@ -177,6 +181,30 @@ def collect() -> None:
     from logster.collect import serve_collector
 
     serve_collector(command_settings())
+
+
+@app.command()
+def publish(
+    once: Annotated[bool, typer.Option("--once", help="publish what there is, and end")] = False,
+) -> None:
+    """Send changes of alerts to a Kafka topic, each once; `logster run` does by itself where brokers are set."""
+    from logster.queue import check_lake
+
+    settings = command_settings()
+    check_lake(settings)
+    from logster.publishing import publish_all
+    from pipelines.locks import publishing
+    from pipelines.sinks.publisher import Publisher
+
+    publisher, stop = Publisher(settings), threading.Event()
+    if once:
+        publish_all(publisher)
+        return
+    _on_stop_signals(stop)
+    with publishing(settings) as is_free:
+        if not is_free:
+            raise SinkError(f"another logster publishes changes of the alerts of {settings.lake}; stop it first")
+    publisher.run(stop)
 
 
 @app.command()
@@ -306,7 +334,7 @@ def up(
 
 @app.command()
 def doctor() -> None:
-    """Check Java, JARs, ports, lake, Kafka, mapping files, registry, Superset, memory and disk, and say what to do."""
+    """Check Java, JARs, ports, lake, Kafka, alerts' topic, mappings, registry, Superset, memory and disk, and say what to do."""
     from logster.doctor import examine
 
     if not examine(command_settings()):

@@ -158,6 +158,14 @@ def _check_kafka(settings: Settings) -> Finding:
     return Finding(f"cluster {brokers.cluster_id} answers; {len(brokers.topics)} topics to read: {shown}")
 
 
+def _check_alert_brokers(settings: Settings) -> Finding:
+    if not settings.alerts_kafka_servers:
+        return Finding("changes of alerts go nowhere (LOGSTER_ALERTS_KAFKA_SERVERS is not set)")
+    from pipelines.sinks.kafka_client import ask_for_topic
+
+    return Finding(f"topic {settings.alerts_topic} answers, with {ask_for_topic(settings)} partitions")
+
+
 def _check_mappings(settings: Settings) -> Finding:
     mappings = [load_mapping(file) for file in settings.delta_mapping_files]
     if not mappings:
@@ -241,6 +249,7 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "ports": _check_ports,
     "lake": _check_lake,
     "Kafka": _check_kafka,
+    "alerts": _check_alert_brokers,
     "mappings": _check_mappings,
     "registry": _check_registry,
     "Superset": _check_superset,

@@ -89,6 +89,7 @@ class Parts:
             landed.result()  # so that all of it is in the first batch
             if self._stop.is_set():
                 return
+            from logster.publishing import publishing_beside
             from pipelines.stream import StreamDriver
 
             # the models are wanted when the first windows are built, which is later than they take to load
@@ -96,7 +97,8 @@ class Parts:
                 lake, lambda graphs, now: scorer.result()(graphs, now), listeners=[_Relay(self._reporter)]
             )
             self.progress = driver.progress
-            driver.run(self._stop)
+            with publishing_beside(self._settings):
+                driver.run(self._stop)
         finally:
             lake.spark.stop()
 

@@ -6,6 +6,7 @@ LogsterError
 ├── LakeError        a table is missing, foreign or of another shape
 ├── IngestError      a file is refused at the door
 ├── SourceError      a source cannot be reached, refuses us, or has lost what was not read yet
+├── SinkError        what alerts are sent to cannot be reached, or refuses us
 ├── CheckpointError  a checkpoint was moved, lost or belongs to another lake
 ├── GraphError       a window graph contradicts itself
 ├── ModelError       a model cannot be loaded, trained or registered
@@ -29,6 +30,7 @@ __all__ = [
     "RuleError",
     "SessionError",
     "SettingsError",
+    "SinkError",
     "SourceError",
     "TransitionError",
 ]
@@ -56,6 +58,10 @@ class IngestError(LogsterError):
 
 class SourceError(LogsterError):
     """A source cannot be reached, refuses us, or has lost what was not read yet; names it and the setting to look at."""
+
+
+class SinkError(LogsterError):
+    """What alerts are sent to cannot be reached, or refuses us; names it and the setting to look at."""
 
 
 class CheckpointError(LogsterError):

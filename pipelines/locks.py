@@ -1,7 +1,7 @@
 """Locks between processes that write one lake; object stores know none, so there the platform must run one writer.
 
 `owning` is held as long as a stream lives, `detecting` for one round of windows, scores and alerts, by whichever of
-stream and Dagster runs it.
+stream and Dagster runs it, `publishing` as long as changes of alerts are sent on.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from pipelines.errors import CheckpointError
 from pipelines.settings import Settings
 
-__all__ = ["detecting", "owning"]
+__all__ = ["detecting", "owning", "publishing"]
 
 _JVM_GOES_WITHIN = timedelta(seconds=60)
 
@@ -73,6 +73,21 @@ def detecting(settings: Settings, *, wait: bool = True) -> Iterator[bool]:
             yield True
         else:
             yield _try_lock(lock)
+
+
+@contextmanager
+def publishing(settings: Settings) -> Iterator[bool]:
+    """Be the one that publishes changes of alerts.
+
+    Yields:
+        Whether it is; false where another process does.
+    """
+    folder = _folder(settings)
+    if folder is None:  # Kafka itself lets only one publish at a time
+        yield True
+        return
+    with (folder / "publisher.lock").open("w") as lock:
+        yield _try_lock(lock)
 
 
 def _folder(settings: Settings) -> Path | None:

@@ -96,6 +96,62 @@ class Settings(BaseSettings):
     kafka_properties: SecretStr | None = Field(
         None, description="other properties of Kafka's Java client: a JSON object, or `key=value` lines; they win"
     )
+    alerts_kafka_servers: str | None = Field(
+        None,
+        description="brokers that changes of alerts go to, `host:port,…`; TLS and signing in as above; without it they go "
+        "nowhere (docs/notifications.md)",
+    )
+    alerts_topic: str = Field("logster-alerts", pattern="^[A-Za-z0-9._-]{1,249}$", description="their topic there")
+    alerts_kafka_properties: SecretStr | None = Field(
+        None, description="properties of librdkafka, which sends them: a JSON object, or `key=value` lines; they win"
+    )
+    notify_give_up_after: timedelta = Field(
+        timedelta(hours=1), description="a change that could not be handed on for so long is a dead letter"
+    )
+    notify_starting_offsets: str = Field(
+        "earliest",
+        pattern="^(earliest|latest)$",
+        description="where `logster notify` begins when it is new: `earliest` or `latest`",
+    )
+    notify_tenant: str | None = Field(
+        None,
+        pattern=f"^{TENANT_NAME}$",
+        description="hand on this tenant's changes only; a service a tenant, each with a group of its own",
+    )
+    notify_dead_letters: str | None = Field(
+        None, description="folder of dead letters, a file a consumer; default `<lake's parent>/dead-letters`"
+    )
+    notify_allow_private: bool = Field(
+        False, description="hand changes on to private addresses, and without TLS, as well"
+    )
+    webhook_url: SecretStr | None = Field(
+        None, description="address that `logster notify webhook` hands changes on to, `https://…`"
+    )
+    webhook_secret: SecretStr | None = Field(None, description="secret that signs them, 16 characters at least")
+    webhook_secret_file: str | None = Field(None, description="file that holds it instead")
+    case_url: SecretStr | None = Field(
+        None, description="address that `logster notify case` hands cases on to, signed by the same secret"
+    )
+    ticket_url: SecretStr | None = Field(
+        None,
+        description="ServiceNow's import set for `logster notify ticket`, `https://user:password@…/api/now/import/TABLE`",
+    )
+    slack_url: SecretStr | None = Field(
+        None, description="Slack's incoming webhook for `logster notify slack`, `https://hooks.slack.com/…`"
+    )
+    alertmanager_url: SecretStr | None = Field(
+        None, description="Alertmanager for `logster notify alertmanager`, `https://…/api/v2/alerts`"
+    )
+    syslog_target: str | None = Field(
+        None, description="syslog server for `logster notify syslog`, `tls://host:6514`, `tcp://…` or `udp://…`"
+    )
+    email_server: SecretStr | None = Field(
+        None,
+        description="mail server for `logster notify email`, `smtps://user:password@host`, or `smtp://…` by STARTTLS",
+    )
+    email_from: str | None = Field(None, description="its sender")
+    email_to: str | None = Field(None, description="its receivers, `a@b.example,…`")
+    email_every: timedelta = Field(timedelta(minutes=15), description="changes of so long go into one mail")
     delta_sources: str | None = Field(
         None, description="Delta tables to read as streams: their mapping files, `a.toml,b.toml,…` (docs/delta.md)"
     )
@@ -167,11 +223,20 @@ class Settings(BaseSettings):
     log_format: str = Field("console", pattern="^(console|json)$", description="`console` or `json`")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level that is logged")
 
-    @field_validator("window_slide", "window_width", "dedup_gap", "lateral_gap", "trigger")
+    @field_validator(
+        "window_slide", "window_width", "dedup_gap", "lateral_gap", "trigger", "notify_give_up_after", "email_every"
+    )
     @classmethod
     def _must_be_positive(cls, value: timedelta) -> timedelta:
         if value <= timedelta(0):
             raise ValueError("must be longer than zero")
+        return value
+
+    @field_validator("notify_give_up_after")
+    @classmethod
+    def _must_be_at_most_half_a_day(cls, value: timedelta) -> timedelta:
+        if value > timedelta(hours=12):  # Kafka takes a consumer that is silent for a day for dead
+            raise ValueError("must be at most twelve hours (PT12H)")
         return value
 
     @field_validator("vacuum_after")

@@ -17,12 +17,13 @@ from pyspark.sql import DataFrame
 
 from pipelines.checkpoints import Checkpoints
 from pipelines.detection import DetectionCounts, Scorer, detect_due
-from pipelines.errors import LogsterError
+from pipelines.errors import LakeError, LogsterError
 from pipelines.ingestion import BatchCounts, ingest_batch
 from pipelines.lake import Lake
 from pipelines.lake_reader import delta_table
 from pipelines.locks import detecting, owning
 from pipelines.maintenance import compact, remove_unreferenced
+from pipelines.sinks.outbox import Outbox
 from pipelines.source_query import SourceQuery
 from pipelines.sources.streams import sources_of
 from pipelines.ttp.ruleset import rules_in_use
@@ -99,6 +100,8 @@ class StreamDriver:
         self._is_stopping = False
         self._writing = threading.Lock()
         self._arrived = threading.Event()
+        self._outbox = Outbox(lake.settings)
+        self._outbox_trouble = ""
         self._compacted_at = self._vacuumed_at = time.monotonic()
 
     def run_once(self, *, close_all: bool = True) -> None:
@@ -108,13 +111,14 @@ class StreamDriver:
             close_all: score every window, also those that more events may still fall into.
 
         Raises:
-            LogsterError: a source cannot be read, or a batch failed.
+            LogsterError: a source cannot be read, a batch failed, or the outbox cannot be kept.
         """
         with self._owned() as queries:
             for query in queries:
                 query.start(once=True)
                 query.finish()
             self._detect(close_all=close_all)
+            self._outbox.tell(now=self._clock())
             self._maintain(lambda: False)
             self.progress.now_doing("done")
 
@@ -137,6 +141,7 @@ class StreamDriver:
                     for query in queries:
                         query.look_after()
                     self._detect(close_all=False)
+                    self._tell()
                     if time.monotonic() - self._compacted_at >= self.lake.settings.compact_every.total_seconds():
                         self._maintain(stop.is_set)
                     self._wait(stop)
@@ -212,6 +217,16 @@ class StreamDriver:
                 for listener in self._listeners:
                     listener.detected(counts, at=now)
             return counts
+
+    def _tell(self) -> None:
+        """Add to the outbox what has become of alerts, by whomever; what cannot be done now is found the next time."""
+        try:
+            self._outbox.tell(now=self._clock())
+            self._outbox_trouble = ""
+        except LakeError as error:
+            if str(error) != self._outbox_trouble:  # each trouble once, not every few seconds
+                _LOG.warning("outbox not kept; tried again", reason=str(error))
+            self._outbox_trouble = str(error)
 
     def _maintain(self, is_over: Callable[[], bool]) -> None:
         """Put small files together between two batches, since it must not meet a change of rows; unless it is off."""

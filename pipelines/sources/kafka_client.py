@@ -3,7 +3,6 @@
 Spark's own client is asked, so that what passes here passes there. The stream itself is ``pipelines.sources.kafka``.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from py4j.protocol import Py4JJavaError
 
 from pipelines.errors import SettingsError, SourceError
 from pipelines.java_errors import JavaCause, java_causes
+from pipelines.kafka_properties import properties_of
 from pipelines.settings import Settings
 
 __all__ = ["Brokers", "TenantPattern", "ask_brokers", "client_properties", "subscription", "tenant_pattern"]
@@ -244,16 +244,4 @@ def _file(place: str, variable: str) -> str:
 
 def _other_properties(settings: Settings) -> dict[str, str]:
     """Properties that no setting of their own is there for; values may be secrets and are in no message."""
-    if settings.kafka_properties is None:
-        return {}
-    text = settings.kafka_properties.get_secret_value().strip()
-    if text.startswith("{"):
-        try:
-            found = json.loads(text)
-        except ValueError:
-            raise SettingsError("LOGSTER_KAFKA_PROPERTIES starts like a JSON object and is none") from None
-        return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
-    pairs = [line.strip().partition("=") for line in text.splitlines() if line.strip()]
-    if not all(equals and name.strip() for name, equals, _ in pairs):
-        raise SettingsError("LOGSTER_KAFKA_PROPERTIES: each line is `key=value`, or all of it one JSON object")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return properties_of(settings.kafka_properties, "LOGSTER_KAFKA_PROPERTIES")

@@ -7,7 +7,7 @@ import pytest
 from deltalake import write_deltalake
 
 from logster.doctor import CHECKS, examine
-from pipelines.errors import SettingsError, SourceError
+from pipelines.errors import SettingsError, SinkError, SourceError
 from pipelines.settings import Settings
 
 
@@ -49,6 +49,18 @@ def test_mapping_files_are_read_and_a_wrong_one_is_named(tmp_path):
     assert "agent of /lake/agent" in finding_of("mappings", tmp_path, delta_sources=str(file)).what
     with pytest.raises(SettingsError, match=r"agent2.toml \(LOGSTER_DELTA_SOURCES\)"):
         finding_of("mappings", tmp_path, delta_sources=f"{file},{tmp_path / 'agent2.toml'}")
+
+
+def test_alerts_go_nowhere_without_brokers_and_that_is_no_problem(tmp_path):
+    assert finding_of("alerts", tmp_path).remedy is None
+
+
+@pytest.mark.slow
+def test_the_topic_of_alerts_is_asked_for(tmp_path, kafka):
+    there = {"alerts_kafka_servers": kafka.servers, "alerts_topic": kafka.create_topic(3)}
+    assert "with 3 partitions" in finding_of("alerts", tmp_path, **there).what
+    with pytest.raises(SinkError, match="has no topic absent"):
+        finding_of("alerts", tmp_path, **there | {"alerts_topic": "absent"})
 
 
 @pytest.mark.slow

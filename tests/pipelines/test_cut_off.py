@@ -5,7 +5,7 @@ Before every other write; before each of them with LOGSTER_TEST_CUTS=1.
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from models.champions import champion_scorer
 from pipelines.detection import Scorer, detect_due
 from pipelines.ingestion import ingest_batch
 from pipelines.settings import Settings
+from pipelines.sinks.outbox import Outbox
 from pipelines.sources.files import SOURCE_LINES
 from tests.pipelines.mortal_lake import Killed, MortalLake
 from tests.pipelines.tables import RESULTS, comparable, rows
@@ -49,10 +50,10 @@ def steps(lake: MortalLake, score: Scorer) -> list[Callable[[], Any]]:
         frame = lines_of(lake.spark, batches()[number])
         return lambda: ingest_batch(lake, frame, stream_id="s", number=number, received_at=NOW)
 
-    def detect() -> Any:
-        return detect_due(lake, score, now=NOW, close_all=True)
+    def detect(minute: int) -> Callable[[], Any]:
+        return lambda: detect_due(lake, score, now=NOW + timedelta(minutes=minute), close_all=True)
 
-    return [ingest(0), detect, ingest(1), detect]
+    return [ingest(0), detect(0), ingest(1), detect(1)]
 
 
 def test_cut_off_before_a_write_it_comes_to_the_same_tables(spark: SparkSession, tmp_path: Path) -> None:
@@ -64,6 +65,7 @@ def test_cut_off_before_a_write_it_comes_to_the_same_tables(spark: SparkSession,
     for step in steps(calm, score):
         calm.writes.clear()
         step()
+        Outbox(calm.settings).tell(now=NOW)
         undisturbed.append(list(calm.writes))
     # what is hard to repeat is in it: events that grow, and events that get another key after the fact
     assert undisturbed[2].count("append pending") == 2, undisturbed[2]
@@ -76,10 +78,15 @@ def test_cut_off_before_a_write_it_comes_to_the_same_tables(spark: SparkSession,
             torn.writes.clear()
             with pytest.raises(Killed):
                 step()
+            Outbox(torn.settings).tell(now=NOW)
         torn.ends_before = None
         step()
+        Outbox(torn.settings).tell(now=NOW)
 
     for name in TABLES:
         found, expected = comparable(rows(torn.settings, name)), comparable(rows(calm.settings, name))
         assert expected, name
         assert found == expected, name
+    changes = [sorted(row["change_id"] for row in rows(lake.settings, "outbox")) for lake in (torn, calm)]
+    assert changes[0] == changes[1]
+    assert {row["kind"] for row in rows(calm.settings, "outbox")} == {"created", "withdrawn"}

@@ -12,6 +12,7 @@ from pipelines.lake import Lake
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest_file
 from pipelines.stream import StreamDriver
+from tests.pipelines.sinks.alert_tables import alert, append, change
 from tests.pipelines.tables import rows
 
 pytestmark = pytest.mark.slow
@@ -68,3 +69,14 @@ def test_a_batch_that_comes_again_is_told_with_the_time_of_its_rows(lake):
     StreamDriver(lake, never, clock=lambda: NOON + timedelta(hours=1), listeners=[again]).run_once()
     assert (first.ingested_at, again.ingested_at) == ([NOON], [NOON])
     assert {row["received_at"] for row in rows(lake.settings, "raw")} == {NOON}
+
+
+def test_what_became_of_alerts_is_in_the_outbox_whoever_did_it(lake):
+    lake.create_tables()
+    append(lake.settings, "alerts", alert(1))
+    StreamDriver(lake, never, clock=lambda: NOON).run_once()
+    append(lake.settings, "alert_changes", change("c1", 1))
+    StreamDriver(lake, never, clock=lambda: NOON).run_once()
+    StreamDriver(lake, never, clock=lambda: NOON).run_once()
+    found = sorted(rows(lake.settings, "outbox"), key=lambda row: row["sequence"])
+    assert [(row["sequence"], row["kind"]) for row in found] == [(1, "created"), (2, "transition")]

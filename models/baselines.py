@@ -16,7 +16,7 @@ __all__ = ["bag_logits"]
 
 Floats = npt.NDArray[np.float64]
 
-_STRENGTH = 1.0  # scikit-learn's default; not chosen by cross-validation, as that of the network's own words was
+_STRENGTH = 1.0  # scikit-learn's default
 
 
 def bag_logits(train: Sequence[Window], judged: Sequence[Window], n_words: int) -> Floats:

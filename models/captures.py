@@ -9,10 +9,11 @@ import gzip
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipelines.errors import ModelError
 
@@ -50,6 +51,7 @@ class Capture:
         techniques: ATT&CK ids without sub-techniques.
         role: ordinary work of a lab host; empty elsewhere.
         scenario: what was done.
+        attack_pids: pids of the intrusion's processes, empty where there was none; None where nobody noted them.
     """
 
     tenant: str
@@ -60,6 +62,7 @@ class Capture:
     techniques: tuple[str, ...]
     role: str
     scenario: str
+    attack_pids: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,13 @@ def read_captures(data: Path, platforms: Sequence[str]) -> list[Capture]:
     Raises:
         ModelError: the labels are not there.
     """
-    file, hosts = data / "labels" / "captures.jsonl", data / "linux" / "lab" / "hosts.jsonl"
+    file, lab = data / "labels" / "captures.jsonl", data / "linux" / "lab"
     if not file.exists():
         raise ModelError(f"{file}: not there; `logster models train` needs the labelled captures (--data)")
-    roles = {row["host"]: row["profile"] for row in map(json.loads, hosts.read_text().splitlines())}
+    roles = {row["host"]: row["profile"] for row in _rows(lab / "hosts.jsonl")}
+    pids = {row["host"]: frozenset(row["attack_pids"]) for row in _rows(lab / "labels.jsonl")}
     captures = []
-    for row in map(json.loads, file.read_text().splitlines()):
+    for row in _rows(file):
         if row["platform"] not in platforms or row["label_level"] != "window":
             continue
         host = row["tenant"].split("-")[1] if row["tenant"].startswith("lab-") else ""
@@ -106,6 +110,7 @@ def read_captures(data: Path, platforms: Sequence[str]) -> list[Capture]:
             tenant=row["tenant"], path=row["path"], platform=row["platform"], layout=row["format"],
             is_attack=row["attack"], techniques=tuple(sorted({one.split(".")[0] for one in row["techniques"]})),
             role=roles.get(host, ""), scenario=row["scenario"],
+            attack_pids=pids.get(host, frozenset()) if host in roles else None,
         ))  # fmt: skip
     return sorted(captures, key=lambda capture: capture.tenant)
 
@@ -157,6 +162,10 @@ def mark_of(tenant: str) -> str:
 def by_hash(names: Iterable[str], seed: int) -> list[str]:
     """Names in an order that looks random, and is the same everywhere."""
     return sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest())
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    yield from map(json.loads, file.read_text().splitlines())
 
 
 def _with_any(groups: dict[str, tuple[str, ...]], drawn: Sequence[str]) -> set[str]:

@@ -7,6 +7,7 @@ are flattened first, since no format of Logster's reads that layout yet.
 import gzip
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ Progress = Callable[[str], None]
 _BYTES_A_JOB = 12_000_000  # of compressed captures; a job then fits a heap of 3 GB
 _READ_AT = datetime(2026, 1, 1, tzinfo=UTC)  # the same telemetry must give the same tables, whenever it is read
 _TASKS = 8
+_PID_OF_KEY = re.compile(r"[^/]+/(\d{1,10})@\d+")  # `pipelines.normalise.process_keys`
 _STAMP = "_logster.json"  # what made a finished table; Delta leaves names with an underscore alone
 
 
@@ -55,6 +57,15 @@ class Example:
     def is_attack(self) -> bool:
         """Whether the window holds an attack."""
         return self.label == "attack"
+
+    @property
+    def attack_nodes(self) -> frozenset[str] | None:
+        """Ids of the nodes that are the intrusion's processes; None where nobody noted them."""
+        pids = self.capture.attack_pids
+        if pids is None:
+            return None
+        found = ((node, _PID_OF_KEY.fullmatch(node)) for node in self.graph.node_ids)
+        return frozenset(node for node, key in found if key is not None and int(key[1]) in pids)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
-"""Fitting a network to labelled windows: what an epoch shows it, and when it has seen enough.
+"""Fitting a network to labelled windows: what an epoch shows it, and what it is corrected by.
 
-How far a fit should go is decided by ``models.selection`` on captures that it has not seen; nothing here knows of
-captures held out, calibration or files.
+Nothing here knows of captures held out, calibration or files.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +16,14 @@ from torch import Tensor, nn
 from models.captures import USED_LABELS
 from models.cuts import parts_by_size
 from models.dataset import Example
-from models.network import NetworkConfig, WindowGAT
+from models.network import NetworkConfig, WindowGAT, is_process
 from models.tensors import GraphBatch, GraphTensors, collate, to_tensors
 from models.vocabulary import Vocabulary
-from models.word_evidence import fitted_evidence
 
 __all__ = ["FitConfig", "Window", "fit", "logits_of", "prepared"]
 
 Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 _EDGES_PER_PASS = 16_384
 _WARM_UP = 20  # steps
@@ -44,20 +42,26 @@ class FitConfig:
         mixing: share of windows that are shown together with a window without attack of another capture, as one window: an
             intrusion stays one, whatever other work goes on beside it.
         word_dropout: share of words that a step does not see at all.
+        learning_rate: at most; it rises over the first steps, then falls to nothing along a cosine.
         averaging: of the weights over steps (Polyak); the average is what is judged and kept.
+        process_loss: weight of the loss over single processes beside that over windows, where it is known which processes
+            are the intrusion's. A window's label alone is one bit about some hundred processes.
+        process_weight: what a process of an intrusion counts beside one of ordinary work.
     """
 
     seed: int = 3
-    epochs: int = 8
+    epochs: int = 16
     windows_per_capture: int = 4
     windows_per_step: int = 12
     edges_per_step: int = 12_288
-    learning_rate: float = 7e-4
+    learning_rate: float = 2e-3
     weight_decay: float = 0.1
     mixing: float = 0.3
     word_dropout: float = 0.2
     label_smoothing: float = 0.03
     averaging: float = 0.97
+    process_loss: float = 3.0
+    process_weight: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,64 +73,67 @@ class Window:
         is_attack: its label.
         weight: what it counts beside other windows.
         capture: recording that it is of.
+        attack_nodes: (n_nodes,) whether a node is a process of the intrusion; None where that is not known.
     """
 
     tensors: GraphTensors
     is_attack: bool
     weight: float
     capture: str
+    attack_nodes: Bools | None = None
 
 
 def prepared(examples: Sequence[Example], vocabulary: Vocabulary) -> list[Window]:
     """Turn examples into windows of one vocabulary, in the same order."""
     return [
-        Window(to_tensors(one.graph, vocabulary), one.is_attack, USED_LABELS[one.label], one.capture.tenant)
+        Window(
+            to_tensors(one.graph, vocabulary),
+            one.is_attack,
+            USED_LABELS[one.label],
+            one.capture.tenant,
+            _attack_nodes(one),
+        )
         for one in examples
     ]
 
 
-def fit(
-    network_config: NetworkConfig,
-    config: FitConfig,
-    windows: Sequence[Window],
-    after_epoch: Callable[[int, WindowGAT], None] | None = None,
-) -> WindowGAT:
+def fit(network_config: NetworkConfig, config: FitConfig, windows: Sequence[Window]) -> WindowGAT:
     """Fit a network; the same windows and configs give the same weights on the same machine.
 
     Args:
         network_config: its shape.
         config: how.
         windows: both labels among them.
-        after_epoch: told the number of epochs done and the averaged network after each.
     """
     torch.manual_seed(config.seed)
     draw = np.random.default_rng(config.seed)
     network = WindowGAT(network_config)
-    if network_config.word_evidence:
-        _start_from_words(network, windows)
     averaged = deepcopy(network).eval().requires_grad_(False)
     optimiser = torch.optim.AdamW(_groups(network, config), lr=config.learning_rate)
     weights = _balanced(windows)
     n_steps = 0
-    for epoch in range(1, config.epochs + 1):
+    for epoch in range(config.epochs):
         network.train()
-        for step in _steps(windows, config, draw):
+        steps = list(_steps(windows, config, draw))
+        for number, step in enumerate(steps):
             batch = _without_words(_mixed(windows, step), config, network_config.n_words)
+            logits, suspicion = network.judged(batch)
             target = torch.tensor([int(windows[i].is_attack) for i, _ in step])
-            loss = nn.functional.cross_entropy(
-                network(batch), target, reduction="none", label_smoothing=config.label_smoothing
-            )
+            loss = nn.functional.cross_entropy(logits, target, reduction="none", label_smoothing=config.label_smoothing)
             weight = torch.tensor([weights[i] for i, _ in step], dtype=torch.float32)
-            optimiser.zero_grad()
-            _gradients((loss * weight).sum() / weight.sum())
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            total = (loss * weight).sum() / weight.sum()
+            if suspicion is not None:
+                total = total + config.process_loss * _process_loss(suspicion, batch, _members(step), windows, config)
+            done = (epoch + number / len(steps)) / config.epochs
+            rate = config.learning_rate * min(1.0, (n_steps + 1) / _WARM_UP) * (1 + math.cos(math.pi * done)) / 2
             for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * min(1.0, (n_steps + 1) / _WARM_UP)
+                group["lr"] = rate
+            optimiser.zero_grad()
+            _gradients(total)
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             n_steps += 1
             _average(averaged, network, min(config.averaging, n_steps / (n_steps + 10)))
-        if after_epoch is not None:
-            after_epoch(epoch, averaged)
     return averaged
 
 
@@ -151,21 +158,29 @@ def _groups(network: WindowGAT, config: FitConfig) -> list[dict[str, object]]:
     ]
 
 
-def _start_from_words(network: WindowGAT, windows: Sequence[Window]) -> None:
-    """Take what words alone say from a regression, keep it, and let the graph start from adding nothing."""
-    of = Counter((window.capture, window.is_attack) for window in windows)
-    evidence, start = fitted_evidence(
-        [window.tensors for window in windows],
-        [window.is_attack for window in windows],
-        [window.weight / of[window.capture, window.is_attack] ** 0.5 for window in windows],
-        network.config.n_words,
+def _attack_nodes(example: Example) -> Bools | None:
+    """Which nodes are the intrusion's processes, in the order of `to_tensors`."""
+    ids = example.attack_nodes
+    return None if ids is None else np.array([node in ids for node in sorted(example.graph.node_ids)], dtype=bool)
+
+
+def _process_loss(
+    suspicion: Tensor, batch: GraphBatch, members: Sequence[int], windows: Sequence[Window], config: FitConfig
+) -> Tensor:
+    """Cross-entropy over the processes of those windows in which it is known which are the intrusion's; 0 without any."""
+    known, told = [], []
+    for number in members:
+        nodes = windows[number].attack_nodes
+        n_nodes = windows[number].tensors.n_nodes
+        known.append(np.full(n_nodes, nodes is not None))
+        told.append(np.zeros(n_nodes, dtype=bool) if nodes is None else nodes)
+    counts = torch.from_numpy(np.concatenate(known)) & is_process(batch.node_type)
+    if not counts.any():
+        return suspicion.sum() * 0
+    target = torch.from_numpy(np.concatenate(told))[counts].to(suspicion.dtype)
+    return nn.functional.binary_cross_entropy_with_logits(
+        suspicion[counts], target, pos_weight=suspicion.new_tensor(config.process_weight)
     )
-    last = cast(nn.Linear, network.head[-1])
-    with torch.no_grad():
-        network.evidence.weight[:, 1] = torch.from_numpy(evidence)
-        last.weight.zero_()
-        last.bias.copy_(torch.tensor([0.0, start]))
-    network.evidence.requires_grad_(False)
 
 
 def _balanced(windows: Sequence[Window]) -> list[float]:
@@ -200,10 +215,14 @@ def _steps(
 
 def _mixed(windows: Sequence[Window], step: Sequence[tuple[int, int | None]]) -> GraphBatch:
     """A step's windows as tensors; a window and its company are one."""
-    members = [(place, i) for place, pair in enumerate(step) for i in pair if i is not None]
-    batch = collate([windows[i].tensors for _, i in members])
-    place = torch.tensor([place for place, _ in members])
+    batch = collate([windows[i].tensors for i in _members(step)])
+    place = torch.tensor([place for place, pair in enumerate(step) for i in pair if i is not None])
     return replace(batch, n_windows=len(step), window=place.index_select(0, batch.window))
+
+
+def _members(step: Sequence[tuple[int, int | None]]) -> list[int]:
+    """All windows of a step, company too, in the order in which they are put together."""
+    return [i for pair in step for i in pair if i is not None]
 
 
 def _size(window: GraphTensors) -> int:

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from models.tensors import GraphBatch
 from pipelines.schemas.graphs import EDGE_TYPES, NODE_TYPES
 
-__all__ = ["USUAL_WORDS", "GraphAttention", "NetworkConfig", "WindowGAT"]
+__all__ = ["GraphAttention", "NetworkConfig", "WindowGAT", "is_process"]
 
 _FREQUENCIES = (1.0, 2.0, 4.0, 8.0, 16.0)  # periods of an edge's time, in windows
 _TIME_FEATURES = 2 * len(_FREQUENCIES) + 5
-USUAL_WORDS = 32  # distinct words of a window whose evidence is taken as it is; of more, less
 _GAP_SCALE = 1_000.0  # log(1 + gap) tells milliseconds from seconds from minutes
+_PROCESS = NODE_TYPES.index("process") + 1
+_NO_PROCESS = -15.0  # suspicion, in logits, of a window without processes
+_FIRST_SUSPICION = -4.0  # few processes are an intruder's
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class NetworkConfig:
         edge_dim: width of an edge's features.
         sees_edges: False cuts all messages, for the comparison in the evaluation.
         attention_readout: nodes are also gathered by a learnt attention over the whole window, one share a head.
-        word_evidence: each word also speaks for itself, once a window, past the graph.
+        process_evidence: each process has a suspicion of its own, and a window's highest speaks for the window.
     """
 
     n_words: int
@@ -46,7 +48,7 @@ class NetworkConfig:
     n_edge_types: int = len(EDGE_TYPES) + 1
     sees_edges: bool = True
     attention_readout: bool = False
-    word_evidence: bool = False
+    process_evidence: bool = False
 
 
 class GraphAttention(nn.Module):
@@ -114,9 +116,16 @@ class WindowGAT(nn.Module):
         )
         if config.attention_readout:
             self.notice = nn.Linear(hidden, config.heads)
-        if config.word_evidence:
-            self.evidence = nn.Embedding(config.n_words, config.n_classes)
-            nn.init.zeros_(self.evidence.weight)
+        if config.process_evidence:
+            self.suspicion = nn.Linear(hidden, 1)
+            nn.init.zeros_(self.suspicion.weight)
+            nn.init.constant_(self.suspicion.bias, _FIRST_SUSPICION)
+            self.from_highest = nn.Parameter(torch.tensor([1.0, -_FIRST_SUSPICION]))  # factor and shift
+            last = self.head[-1]
+            assert isinstance(last, nn.Linear)
+            with torch.no_grad():  # processes are listened to first
+                last.weight.mul_(0.1)
+                last.bias.zero_()
 
     def forward(self, batch: GraphBatch, edge_gate: Tensor | None = None, node_gate: Tensor | None = None) -> Tensor:
         """Score windows.
@@ -125,6 +134,15 @@ class WindowGAT(nn.Module):
             batch: the windows.
             edge_gate: (n_edges,) scales an edge's messages, both ways and in all layers; for explanations.
             node_gate: (n_nodes,) scales what a node's own words say; for explanations.
+        """
+        return self.judged(batch, edge_gate, node_gate)[0]
+
+    def judged(
+        self, batch: GraphBatch, edge_gate: Tensor | None = None, node_gate: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Score windows, and tell the suspicion of each node, (n_nodes,), in logits; it means something for processes only.
+
+        None in place of it where the network has no such part. Arguments are those of `forward`.
         """
         text = self._bag(batch.node_words, batch.node_n_words)
         if node_gate is not None:
@@ -146,7 +164,12 @@ class WindowGAT(nn.Module):
         if self.config.attention_readout:
             parts.append(self._noticed(nodes, batch.window, batch.n_windows))
         logits: Tensor = self.head(torch.cat(parts, dim=-1))
-        return logits + self._word_evidence(batch, node_gate) if self.config.word_evidence else logits
+        if not self.config.process_evidence:
+            return logits, None
+        suspicion: Tensor = self.suspicion(nodes).squeeze(-1)
+        factor, shift = self.from_highest
+        raised = factor * _highest_process(suspicion, batch) + shift
+        return logits + torch.stack([-raised / 2, raised / 2], dim=-1), suspicion
 
     def _noticed(self, nodes: Tensor, window: Tensor, n_windows: int) -> Tensor:
         """Nodes gathered by a learnt attention over each window: (n_windows, hidden)."""
@@ -154,24 +177,6 @@ class WindowGAT(nn.Module):
         share = _softmax_per_target(noticed, window, n_windows)
         weighted = nodes.view(len(nodes), self.config.heads, -1) * share.unsqueeze(-1)
         return nodes.new_zeros(n_windows, nodes.shape[1]).index_add(0, window, weighted.flatten(1))
-
-    def _word_evidence(self, batch: GraphBatch, node_gate: Tensor | None) -> Tensor:
-        """What a window's distinct words say by themselves: (n_windows, n_classes).
-
-        A gate on a node counts for its share of the nodes that have the word, so that an explanation can tell them apart.
-        """
-        owner = torch.repeat_interleave(torch.arange(len(batch.node_n_words)), batch.node_n_words)
-        key = batch.window.index_select(0, owner) * self.config.n_words + batch.node_words
-        distinct, place = torch.unique(key, return_inverse=True)
-        n_nodes = torch.bincount(place, minlength=len(distinct)).to(self.evidence.weight.dtype)
-        gate = n_nodes.new_ones(len(owner)) if node_gate is None else node_gate.index_select(0, owner)
-        there = torch.zeros_like(n_nodes).index_add(0, place, gate) / n_nodes
-        window = distinct.div(self.config.n_words, rounding_mode="floor")
-        said = self.evidence(distinct % self.config.n_words) * there.unsqueeze(-1)
-        total = said.new_zeros(batch.n_windows, self.config.n_classes).index_add(0, window, said)
-        n_words = torch.bincount(window, minlength=batch.n_windows).clamp(min=1).to(total.dtype)
-        evidence: Tensor = total / (n_words / USUAL_WORDS).sqrt().unsqueeze(-1)
-        return evidence
 
     def _bag(self, words: Tensor, n_words: Tensor) -> Tensor:
         """Sum of the words' embeddings over the root of their number: (len(n_words), word_dim)."""
@@ -207,6 +212,19 @@ def _softmax_per_target(score: Tensor, dst: Tensor, n_nodes: int) -> Tensor:
     raised = (score - highest.index_select(0, dst)).exp()
     total = torch.zeros_like(low).index_add(0, dst, raised)
     return raised / total.index_select(0, dst)
+
+
+def _highest_process(suspicion: Tensor, batch: GraphBatch) -> Tensor:
+    """The highest suspicion among each window's processes: (n_windows,)."""
+    none = suspicion.new_full((), _NO_PROCESS)
+    of_processes = torch.where(is_process(batch.node_type), suspicion, none)
+    lowest = suspicion.new_full((batch.n_windows,), _NO_PROCESS)
+    return lowest.scatter_reduce(0, batch.window, of_processes, reduce="amax")
+
+
+def is_process(node_type: Tensor) -> Tensor:
+    """Which nodes are processes, as `GraphBatch.node_type` numbers them."""
+    return node_type == _PROCESS
 
 
 def _mean_and_maximum(nodes: Tensor, window: Tensor, n_windows: int) -> Tensor:

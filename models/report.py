@@ -116,8 +116,7 @@ def _page(evaluation: Evaluation) -> str:
             *((name, value) for name, value in training.items()),
             *((name, figure_text(name, value)) for name, value in evaluation.card["metrics"].items() if name in _INNER),
         ]),
-        "`cv_…` are figures of the cross-validation inside the training captures; number of epochs and calibration were "
-        "chosen there.",
+        "`cv_…` are figures of the cross-validation inside the training captures, from which the calibration comes.",
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -160,16 +159,14 @@ def _index(folder: Path) -> str:
 
 
 _LIMITS = """## What these figures cannot say
-- The graph adds nothing measurable yet: on both platforms the network without edges ranks as well, and on Windows a
-  regression over the words alone ranks better. The pages show it.
 - Windows: the captures are short recordings of a laboratory, most with the attack in the middle. Windows without attack
   are mostly quiet ones beside an attack, and one laptop's ordinary work. False windows per endpoint-day on a fleet at
   work will differ.
 - Linux: the intrusions were played by script on simulated hosts, mixed into ordinary work of the same minutes.
 - Labels of Windows windows come from patterns over commands and tools; some are wrong.
-- While this training was built, the held-out windows of each platform were judged by two versions of it. Which to keep
-  was decided by cross-validation inside the training captures, and where that was a tie by what the code does now; still,
-  they are no longer quite unseen.
+- While this training was built, the held-out windows of each platform were judged by some ten variants of it. Which to
+  keep was decided by cross-validation inside the training captures where that told them apart; still, they are no longer
+  unseen, and one training differs from the next by more than its interval says.
 - attack_prob is calibrated as if one window in three held an attack, about as in the Windows captures; that is far above
   a real fleet, so it ranks and weighs windows, and is no forecast of how many alerts are right."""
 

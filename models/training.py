@@ -1,7 +1,7 @@
 """Training of the platforms' models: labelled captures in, weights, registered versions and a report out.
 
-What is held out is decided before anything is learnt, and looked at once, in the end: vocabulary, number of epochs and
-calibration come from the training captures alone.
+What is held out is decided before anything is learnt, and looked at once, in the end: vocabulary and calibration come from
+the training captures alone.
 """
 
 import logging
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from models.baselines import bag_logits
@@ -34,7 +35,7 @@ from models.fitting import FitConfig, Window, fit, logits_of, prepared
 from models.network import NetworkConfig, WindowGAT
 from models.registry import CHAMPION, Registry, model_name
 from models.report import Evaluation, write_report
-from models.selection import Validated, cross_validate, folds_of
+from models.selection import cross_validate, folds_of
 from models.tokens import names_in, tokens_of, unnamed
 from models.vocabulary import Vocabulary
 from models.weights import Calibration, LoadedModel, save_model
@@ -45,8 +46,12 @@ from pipelines.settings import Settings
 __all__ = ["TrainingConfig", "evaluate", "train", "training_settings"]
 
 Progress = Callable[[str], None]
+Floats = npt.NDArray[np.float64]
 
 _LOG = logging.getLogger(__name__)
+
+
+_NETWORK = (("attention_readout", True), ("dropout", 0.3), ("word_dim", 32))
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,7 @@ class TrainingConfig:
     vocabulary_size: int = 8_000
     min_captures: int = 3
     attack_share: float = 1 / 3
-    network: tuple[tuple[str, Any], ...] = (
-        ("attention_readout", True), ("word_evidence", True), ("dropout", 0.3), ("word_dim", 32),
-    )  # fmt: skip
+    network: tuple[tuple[str, Any], ...] = _NETWORK
 
     def network_config(self, vocabulary: Vocabulary, **changes: Any) -> NetworkConfig:  # noqa: ANN401
         """Shape of the network over a vocabulary."""
@@ -82,8 +85,9 @@ class TrainingConfig:
 
 
 CONFIGS = {
-    "windows": TrainingConfig(FitConfig(epochs=6)),
-    "linux": TrainingConfig(FitConfig(epochs=6)),
+    "windows": TrainingConfig(FitConfig(epochs=20)),
+    # the recorder noted which processes were the intruder's
+    "linux": TrainingConfig(FitConfig(windows_per_capture=6), network=(*_NETWORK, ("process_evidence", True))),
 }
 
 
@@ -184,18 +188,17 @@ def _train_one(dataset: TrainingSet, split: Split, config: TrainingConfig, out: 
     network_config = config.network_config(vocabulary)
     validated = cross_validate(network_config, config.fit, windows, fold, progress)
     calibration = calibrated(validated, windows, config.attack_share)
-    progress(f"fitting {validated.epochs} epochs on {len(windows):,} windows, {len(vocabulary):,} words")
-    final = replace(config.fit, epochs=validated.epochs)
-    network = fit(network_config, final, windows)
+    progress(f"fitting {config.fit.epochs} epochs on {len(windows):,} windows, {len(vocabulary):,} words")
+    network = fit(network_config, config.fit, windows)
 
     progress("judging what was held out")
     unseen = prepared(held_out, vocabulary)
     logits = logits_of(network, [window.tensors for window in unseen])
     told = judged(held_out, probabilities(logits, calibration))
     outcome = judge(told, calibration.threshold)
-    inner = judge(judged(taught, probabilities(validated.logits, calibration)), calibration.threshold)
-    peers = _peers(config, vocabulary, final, windows, unseen, told, progress)
-    card = _card(dataset, split, config, validated, outcome, inner)
+    inner = judge(judged(taught, probabilities(validated, calibration)), calibration.threshold)
+    peers = _peers(config, vocabulary, windows, unseen, told, progress)
+    card = _card(dataset, split, config, outcome, inner)
     save_model(
         out / f"{model_name(dataset.platform)}.pt", network, vocabulary,
         platform=dataset.platform, calibration=calibration, card=card,
@@ -217,17 +220,16 @@ def vocabulary_of(examples: Sequence[Example], *, size: int, min_captures: int) 
     return Vocabulary.learn(words.values(), names=frozenset(all_names), min_groups=min_captures, size=size)
 
 
-def calibrated(validated: Validated, windows: Sequence[Window], attack_share: float) -> Calibration:
+def calibrated(logits: Floats, windows: Sequence[Window], attack_share: float) -> Calibration:
     """Calibration on the windows' logits of networks that had not seen their captures, as if so many held attacks."""
     told = np.array([window.is_attack for window in windows])
     weights = np.where(told, attack_share / told.mean(), (1 - attack_share) / (1 - told.mean()))
-    return fit_calibration(validated.logits, told.tolist(), weights)
+    return fit_calibration(logits, told.tolist(), weights)
 
 
 def _peers(
     config: TrainingConfig,
     vocabulary: Vocabulary,
-    fit_config: FitConfig,
     windows: Sequence[Window],
     unseen: Sequence[Window],
     told: Judged,
@@ -236,7 +238,7 @@ def _peers(
     """Ranking figures of the baselines on the same windows; they are not calibrated, so none at a threshold."""
     bag = bag_logits(windows, unseen, len(vocabulary))
     progress("fitting the graph without edges")
-    blind: WindowGAT = fit(config.network_config(vocabulary, sees_edges=False), fit_config, windows)
+    blind: WindowGAT = fit(config.network_config(vocabulary, sees_edges=False), config.fit, windows)
     by_name = {
         "words alone (logistic regression)": bag,
         "the network without edges": logits_of(blind, [window.tensors for window in unseen]),
@@ -275,11 +277,11 @@ def _evaluation(
 
 
 def _card(
-    dataset: TrainingSet, split: Split, config: TrainingConfig, validated: Validated, outcome: Outcome, inner: Outcome
+    dataset: TrainingSet, split: Split, config: TrainingConfig, outcome: Outcome, inner: Outcome
 ) -> dict[str, Any]:
     cross_validation = {f"cv_{name}": value for name, value in inner.as_metrics().items()}
     return {
-        "training": {**config.as_parameters(), "epochs": validated.epochs},
+        "training": config.as_parameters(),
         "data": {"digest": dataset.digest, "delta_version": dataset.delta_version, "n_windows": len(dataset.examples)},
         "split": {
             "held_out_groups": list(split.held_out_groups),

@@ -10,7 +10,7 @@ import math
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,12 @@ def load_model(source: Path | bytes, *, digest: str | None = None, platform: str
         raise ModelError(f"{where}: is for '{own}'; platforms are {', '.join(PLATFORMS)}")
     if platform is not None and own != platform:
         raise ModelError(f"{where}: is for {own}, not for {platform}")
+    known = {field.name for field in fields(NetworkConfig)}
+    if isinstance(held.get("config"), dict) and not known.issuperset(held["config"]):
+        raise ModelError(
+            f"{where}: made by another version of Logster; train anew (`logster models train`), or register and promote the "
+            "weights that this one ships (`logster models register`, `logster models promote`)"
+        )
     try:
         config = NetworkConfig(**held["config"])
         network = WindowGAT(config)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -81,6 +82,32 @@ def examples(n_captures: int, *, windows: int = 2) -> list[Example]:
             graph = window(100 * number + minute, attack=is_attack, minute=minute)
             made.append(Example(graph, "attack" if is_attack else "normal", capture))
     return made
+
+
+def noted(n_captures: int) -> list[Example]:
+    """Made-up windows whose processes have keys, and captures that say which of them are the intruder's."""
+    found = []
+    for one in examples(n_captures):
+        graph, pid_of = one.graph, {}
+        for number, (node, kind) in enumerate(zip(graph.node_ids, graph.node_types, strict=True)):
+            if kind == "process":
+                pid_of[node] = 900 - number  # so that the order of keys is not that of the row
+        key = {node: f"machine-1/{pid}@1700000000000000" for node, pid in pid_of.items()}
+        pids = frozenset(
+            pid_of[node]
+            for node, text in zip(graph.node_ids, graph.node_texts, strict=True)
+            if node in pid_of
+            and one.is_attack
+            and any(tool in text for tool in ("whoami", "uname", "shadow", "/tmp/.x", "nc -e"))
+        )
+        renamed = replace(
+            graph,
+            node_ids=[key.get(node, node) for node in graph.node_ids],
+            edge_srcs=[key.get(node, node) for node in graph.edge_srcs],
+            edge_dsts=[key.get(node, node) for node in graph.edge_dsts],
+        )
+        found.append(Example(renamed, one.label, replace(one.capture, attack_pids=pids)))
+    return found
 
 
 def table_of(made: Sequence[Example]) -> pa.Table:

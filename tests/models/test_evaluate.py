@@ -39,6 +39,10 @@ def labelled(tmp_path: Path, settings: Settings) -> Callable[[list[Example]], Pa
         (data / "labels" / "captures.jsonl").write_text("\n".join(map(json.dumps, told)))
         hosts = [{"host": one.tenant.split("-")[1], "profile": one.role} for one in captures]
         (data / "linux" / "lab" / "hosts.jsonl").write_text("\n".join(map(json.dumps, hosts)))
+        intrusions = [
+            {"host": one.tenant.split("-")[1], "attack_pids": sorted(one.attack_pids or ())} for one in captures
+        ]
+        (data / "linux" / "lab" / "labels.jsonl").write_text("\n".join(map(json.dumps, intrusions)))
         with gzip.open(data / "labels" / "windows.tsv.gz", "wt") as labels:
             labels.write("tenant\tendpoint\twindow_start\tlabel\tclock\n")
         write_deltalake(lake / "examples_linux", table_of(made), mode="overwrite")

@@ -25,9 +25,9 @@ def vocabulary() -> Vocabulary:
 @pytest.fixture(scope="module")
 def model(vocabulary: Vocabulary) -> LoadedModel:
     torch.manual_seed(5)
-    config = NetworkConfig(n_words=len(vocabulary), attention_readout=True, word_evidence=True)
+    config = NetworkConfig(n_words=len(vocabulary), attention_readout=True, process_evidence=True)
     network = WindowGAT(config)
-    torch.nn.init.normal_(network.evidence.weight)
+    torch.nn.init.normal_(network.suspicion.weight)
     network.eval().requires_grad_(False)
     return double_precision(LoadedModel(network, vocabulary, Calibration(), "linux", {}))
 

@@ -11,25 +11,25 @@ from models.evaluation import average_precision
 from models.fitting import FitConfig, fit, logits_of, prepared
 from models.network import NetworkConfig
 from models.selection import cross_validate, folds_of
-from models.training import TrainingConfig, _train_one, vocabulary_of
+from models.training import CONFIGS, TrainingConfig, _train_one, vocabulary_of
 from models.weights import load_model
-from tests.models.made_up import examples
+from tests.models.made_up import examples, noted
 
 pytestmark = pytest.mark.slow
 
-SMALL = FitConfig(epochs=5, windows_per_step=6, learning_rate=5e-3, averaging=0.8)
+SMALL = FitConfig(epochs=30, windows_per_step=6, learning_rate=5e-3, averaging=0.8)
 
 
 @pytest.fixture(scope="module")
 def taught():
-    made = examples(12)
+    made = noted(12)
     vocabulary = vocabulary_of(made, size=2_000, min_captures=2)
-    return vocabulary, prepared(made, vocabulary), NetworkConfig(n_words=len(vocabulary), word_evidence=True)
+    return vocabulary, prepared(made, vocabulary), NetworkConfig(n_words=len(vocabulary), process_evidence=True)
 
 
 def test_fit_learns_a_handful_of_windows_and_is_the_same_for_a_seed(taught) -> None:
     vocabulary, windows, config = taught
-    unseen = prepared(examples(20)[24:], vocabulary)
+    unseen = prepared(noted(20)[24:], vocabulary)
     first, second = (fit(config, SMALL, windows) for _ in range(2))
     logits = logits_of(first, [window.tensors for window in unseen])
     assert average_precision(np.array([window.is_attack for window in unseen]), logits) > 0.95
@@ -43,11 +43,18 @@ def test_windows_are_judged_by_a_network_that_has_not_seen_their_group(taught, m
     captures = [one.capture for one in examples(12)]
     fold = folds_of(captures, 2)
     assert {fold[one.tenant] for one in captures if one.role == "role0"} in ({0}, {1})
-    seen = []
-    monkeypatch.setattr("models.selection.fit", lambda config, fit_config, shown, judge: seen.append(shown))
-    cross_validate(config, replace(SMALL, epochs=4), windows, fold)
+    seen: list[set[str]] = []
+
+    def fit_nothing(_config, _fit_config, shown):
+        seen.append({window.capture for window in shown})
+        return len(seen) - 1
+
+    monkeypatch.setattr("models.selection.fit", fit_nothing)
+    monkeypatch.setattr("models.selection.logits_of", lambda network, judged: np.full(len(judged), float(network)))
+    logits = cross_validate(config, SMALL, windows, fold)
+    assert [by for by in logits] == [fold[window.capture] for window in windows]
     for number, shown in enumerate(seen):
-        assert {window.capture for window in shown} == {name for name, its in fold.items() if its != number}
+        assert shown == {name for name, its in fold.items() if its != number}
 
 
 def test_vocabulary_holds_only_words_of_several_captures() -> None:
@@ -63,10 +70,10 @@ def test_vocabulary_holds_only_words_of_several_captures() -> None:
 
 
 def test_training_gives_weights_with_a_card_and_figures_of_held_out_captures(tmp_path) -> None:
-    made = examples(16)
+    made = noted(16)
     tenants = sorted({one.capture.tenant for one in made})
     split = Split(("role3",), tuple(tenants[:12]), tuple(tenants[12:]))
-    config = TrainingConfig(replace(SMALL, epochs=4), n_folds=2, min_captures=2)
+    config = TrainingConfig(SMALL, n_folds=2, min_captures=2, network=CONFIGS["linux"].network)
     evaluation = _train_one(TrainingSet("linux", made, 3, "d"), split, config, tmp_path, lambda _: None)
     model = load_model(tmp_path / "logster-linux.pt", platform="linux")
     assert set(evaluation.windows.capture) == set(tenants[12:])

@@ -1,0 +1,82 @@
+"""Which processes are the intrusion's: from the captures' notes to what the network learns of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.dataset import Example
+from models.evaluation import average_precision
+from models.fitting import FitConfig, _process_loss, fit, prepared
+from models.network import NetworkConfig, is_process
+from models.tensors import collate
+from models.training import vocabulary_of
+from tests.models.made_up import noted
+
+
+@pytest.mark.fast
+def test_nodes_are_told_by_the_pid_in_their_key_alone() -> None:
+    one = noted(2)[0]
+    graph = replace(
+        one.graph,
+        node_ids=["web/12@17", "web/112@17", "/srv/12@17", "12", "web/13@17"],
+        node_types=["process"] * 5, node_labels=[""] * 5, node_texts=[""] * 5,
+        edge_srcs=[], edge_dsts=[], edge_types=[], edge_times=[], edge_event_ids=[], edge_texts=[],
+    )  # fmt: skip
+    capture = replace(one.capture, attack_pids=frozenset({12}))
+    assert Example(graph, "attack", capture).attack_nodes == {"web/12@17"}
+    assert Example(graph, "normal", replace(capture, attack_pids=frozenset())).attack_nodes == frozenset()
+    assert Example(graph, "attack", replace(capture, attack_pids=None)).attack_nodes is None
+
+
+@pytest.mark.fast
+def test_labels_of_processes_stand_in_the_order_of_the_tensors() -> None:
+    made = noted(4)
+    vocabulary = vocabulary_of(made, size=2_000, min_captures=1)
+    for one, window in zip(made, prepared(made, vocabulary), strict=True):
+        ids = one.attack_nodes
+        assert ids is not None and bool(ids) is one.is_attack
+        texts = dict(zip(one.graph.node_ids, one.graph.node_texts, strict=True))
+        names = frozenset({"machine-1"})
+        first = 0
+        for place, node in enumerate(sorted(one.graph.node_ids)):
+            n_words = int(window.tensors.node_n_words[place])
+            words = window.tensors.node_words[first : first + n_words].tolist()
+            first += n_words
+            if "/" in node:
+                assert words == vocabulary.ids("process", texts[node], names).tolist()
+            assert bool(window.attack_nodes[place]) is (node in ids)
+
+
+@pytest.mark.fast
+def test_processes_that_nobody_noted_correct_nothing() -> None:
+    made = noted(2)
+    vocabulary = vocabulary_of(made, size=2_000, min_captures=1)
+    known = prepared(made, vocabulary)
+    unknown = [replace(window, attack_nodes=None) for window in known]
+    batch = collate([window.tensors for window in known])
+    suspicion = torch.zeros(len(batch.node_type), requires_grad=True)
+    members = list(range(len(known)))
+    assert _process_loss(suspicion, batch, members, unknown, FitConfig()).item() == 0
+    half = [known[0], *unknown[1:]]
+    (gradient,) = torch.autograd.grad(_process_loss(suspicion, batch, members, half, FitConfig()), suspicion)
+    is_known = (batch.window == 0) & is_process(batch.node_type)
+    assert torch.equal(gradient != 0, is_known)
+
+
+@pytest.mark.slow
+def test_network_learns_which_processes_are_the_intruders() -> None:
+    made = noted(16)
+    vocabulary = vocabulary_of(made, size=2_000, min_captures=2)
+    windows = prepared(made, vocabulary)
+    config = FitConfig(epochs=6, windows_per_step=6, learning_rate=5e-3, averaging=0.8)
+    network = fit(NetworkConfig(n_words=len(vocabulary), process_evidence=True), config, windows)
+    unseen = [window for window in prepared(noted(30)[32:], vocabulary) if window.is_attack]
+    batch = collate([window.tensors for window in unseen])
+    with torch.no_grad():
+        _, suspicion = network.judged(batch)
+    assert suspicion is not None
+    processes = is_process(batch.node_type).numpy()
+    truth = np.concatenate([window.attack_nodes for window in unseen])[processes]
+    assert average_precision(truth, suspicion.numpy()[processes].astype(np.float64)) > 0.9

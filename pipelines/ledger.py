@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.lake import Lake
 
 __all__ = ["Ledger", "read_ledger"]
+
+_KINDS = ("n", "e", "q")  # rows of raw, of events' records, of quarantine
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,23 @@ class Ledger:
 def read_ledger(lake: Lake) -> Ledger:
     """Count; equal lines share a record id, so a line received twice is accounted for by one event."""
     events = lake.read("events")
-    in_events = events.select(F.explode("record_ids").alias("record_id")).distinct().withColumn("e", F.lit(1))
-    in_quarantine = lake.read("quarantine").select("record_id").distinct().withColumn("q", F.lit(1))
-    e, q = F.col("e").isNotNull(), F.col("q").isNotNull()
-    row = (
-        lake.read("raw")
-        .select("record_id")
-        .join(in_events, "record_id", "left")
-        .join(in_quarantine, "record_id", "left")
-        .agg(
-            F.count(F.lit(1)),
-            F.count_if(e),
-            F.count_if(q),
-            F.count_if(~e & ~q),
-            F.count_if(e & q),
-        )
-        .first()
+    told = (
+        _told(lake.read("raw").select("record_id"), n=1)
+        .unionByName(_told(events.select(F.explode("record_ids").alias("record_id")), e=1))
+        .unionByName(_told(lake.read("quarantine").select("record_id"), q=1))
     )
+    # not by joins: Spark takes the ids of a table, which are most of what it holds, for a few small columns of it, and
+    # would hand all of them to each task
+    records = told.groupBy("record_id").agg(*[F.sum(name).alias(name) for name in _KINDS])
+    n, e, q = F.col("n"), F.col("e") > 0, F.col("q") > 0
+    row = records.agg(
+        *[F.coalesce(F.sum(F.when(which, n)), F.lit(0)) for which in (F.lit(True), e, q, ~e & ~q, e & q)]
+    ).first()
     assert row is not None  # an aggregate without groups always has its row
     n_raw, n_in_events, n_in_quarantine, n_missing, n_in_both = row
     return Ledger(n_raw, n_in_events, n_in_quarantine, n_missing, n_in_both, n_events=events.count())
+
+
+def _told(ids: DataFrame, **one: int) -> DataFrame:
+    """Ids with a one for the table that they are of."""
+    return ids.select("record_id", *[F.lit(one.get(name, 0)).alias(name) for name in _KINDS])

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from pipelines.alerting.update import update_alerts
 from pipelines.lake import Lake, conform
-from pipelines.lineage import settled
+from pipelines.lineage import released_after, settled
 from pipelines.schemas.tables import table_named
 from pipelines.windows.panes import build_panes
 from pipelines.windows.times import with_pane_start
@@ -46,6 +46,7 @@ class DetectionCounts:
     n_windows: int
 
 
+@released_after()
 def detect_due(lake: Lake, score: Scorer, *, now: datetime, close_all: bool = False) -> DetectionCounts:
     """Build and score every pane and window in ``pending`` that has closed.
 
@@ -83,6 +84,7 @@ def detect_due(lake: Lake, score: Scorer, *, now: datetime, close_all: bool = Fa
     return DetectionCounts(n_panes, n_windows)
 
 
+@released_after()
 def rebuild_graphs(lake: Lake, *, first: datetime, last: datetime) -> int:
     """Build panes and graphs anew of all windows that start in [first, last); windows without events go.
 
@@ -103,6 +105,7 @@ def rebuild_graphs(lake: Lake, *, first: datetime, last: datetime) -> int:
     return int(lake.read("window_graphs").where(_starts_in(first, last)).count())
 
 
+@released_after()
 def rebuild_scores(lake: Lake, score: Scorer, *, first: datetime, last: datetime, now: datetime) -> int:
     """Score anew all stored windows that start in [first, last); scores of windows that are gone go, too.
 
@@ -116,6 +119,7 @@ def rebuild_scores(lake: Lake, score: Scorer, *, first: datetime, last: datetime
     return int(lake.read("window_graphs").where(_starts_in(first, last)).count())
 
 
+@released_after()
 def rebuild_alerts(lake: Lake, *, first: datetime, last: datetime, now: datetime) -> int:
     """Bring the alerts up to date with the scores of all windows that start in [first, last).
 
@@ -133,6 +137,7 @@ def rebuild_alerts(lake: Lake, *, first: datetime, last: datetime, now: datetime
     return update_alerts(lake, scored.unionByName(alerted.where(_starts_in(first, last))), now=now)
 
 
+@released_after()
 def rescore(lake: Lake, score: Scorer, *, first: datetime, last: datetime, now: datetime) -> int:
     """Score the stored windows that start in [first, last) by another model; alerts stay as they are.
 

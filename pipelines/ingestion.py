@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from pipelines.lake import Lake
-from pipelines.lineage import settled
+from pipelines.lineage import released_after, settled
 from pipelines.normalise.auditd import AUDIT
 from pipelines.normalise.process_keys import process_marks, stale_events, unnamed_pids, with_process_keys
 from pipelines.normalise.records import (
@@ -78,6 +78,7 @@ def raw_rows(lines: DataFrame, *, batch_id: str, received_at: datetime) -> DataF
     )  # fmt: skip
 
 
+@released_after()
 def ingest_batch(lake: Lake, lines: DataFrame, *, stream_id: str, number: int, received_at: datetime) -> BatchCounts:
     """Write one micro-batch; the same call again changes nothing.
 

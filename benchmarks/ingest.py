@@ -37,8 +37,7 @@ from pipelines.sources.files import lines_of_files, stream_files
 __all__ = ["Ingested", "ingest_stream", "main"]
 
 _MEGABYTE = 1_000_000
-_ENDPOINT_MEGABYTES = 5  # of Windows telemetry in a file; with the next, some 200 MB a micro-batch
-_FILES_A_BATCH = 40
+_ENDPOINT_MEGABYTES = 5  # of Windows telemetry in a file
 _PEERS = {"duckdb": "benchmarks.peer", "polars": "benchmarks.polars_peer"}  # loaded when the threads are known
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -73,6 +72,7 @@ def main(
     kinds: Annotated[str, typer.Option(help="kinds of telemetry")] = "windows,auditd",
     warm_up: Annotated[float, typer.Option(help="MB of each kind that are read first and not counted")] = 400,
     cores: Annotated[int, typer.Option(help="threads of Spark and of the peer")] = _CORES,
+    files: Annotated[int, typer.Option(help="files a micro-batch, of 5 MB (Windows) or 3 MB (auditd) each")] = 40,
     out: Annotated[Path | None, typer.Option(help="write all figures there, as JSON")] = None,
 ) -> None:
     """Measure ingestion alone, at growing sizes, against two peers in the same run."""
@@ -93,14 +93,14 @@ def main(
             for kind in kinds.split(","):
                 if warm_up:
                     with console.status(f"{kind}: warming up"), tempfile.TemporaryDirectory(dir=folder) as place:
-                        _run(spark, kind, warm_up, Path(place), cores)
+                        _run(spark, kind, warm_up, Path(place), cores, files)
                 for size in (float(text) for text in megabytes.split(",")):
                     began = time.perf_counter()
                     with (
                         console.status(f"{kind}, {size:g} MB"),
                         tempfile.TemporaryDirectory(dir=folder) as place,
                     ):
-                        report["runs"].append(_run(spark, kind, size, Path(place), cores))
+                        report["runs"].append(_run(spark, kind, size, Path(place), cores, files))
                     if out is not None:  # hours may go into it: what was measured stays, whatever comes after
                         out.write_text(json.dumps(report, indent=2) + "\n")
                     console.print(_table(report["runs"][-1:], cores))
@@ -114,19 +114,20 @@ def main(
         out.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def ingest_stream(spark: SparkSession, telemetry: Telemetry, folder: Path) -> Ingested:
+def ingest_stream(spark: SparkSession, telemetry: Telemetry, folder: Path, *, files: int = 40) -> Ingested:
     """Stream what lies in a landing zone until all of it is in the lake.
 
     Args:
         spark: the session.
         telemetry: files, already in a landing zone.
         folder: an empty one for lake and checkpoint.
+        files: of a micro-batch at most.
 
     Raises:
         RuntimeError: the ledger does not balance, or something went to quarantine, so that less was done than is said.
     """
     settings = Settings(
-        lake=str(folder / "lake"), landing=str(telemetry.landing), max_files_per_trigger=_FILES_A_BATCH, _env_file=None
+        lake=str(folder / "lake"), landing=str(telemetry.landing), max_files_per_trigger=files, _env_file=None
     )
     lake, sizes = Lake(spark, settings), []
     lake.create_tables()
@@ -159,14 +160,14 @@ def ingest_stream(spark: SparkSession, telemetry: Telemetry, folder: Path) -> In
     )  # fmt: skip
 
 
-def _run(spark: SparkSession, kind: str, megabytes: float, folder: Path, cores: int) -> dict[str, Any]:
+def _run(spark: SparkSession, kind: str, megabytes: float, folder: Path, cores: int, files: int) -> dict[str, Any]:
     n_bytes = round(megabytes * _MEGABYTE)
     if kind == "windows":
         n_endpoints = max(1, round(megabytes / _ENDPOINT_MEGABYTES))
         telemetry = write_windows(folder / "landing", n_bytes, n_endpoints=n_endpoints)
     else:
         telemetry = write_auditd(folder / "landing", n_bytes)
-    done = ingest_stream(spark, telemetry, folder)
+    done = ingest_stream(spark, telemetry, folder, files=files)
     peers = {name: _peer(name, telemetry, kind, folder, cores, done.n_events) for name in ("duckdb", "polars")}
     size = telemetry.n_bytes / _MEGABYTE
     return {

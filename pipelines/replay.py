@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from pipelines.ingestion import distinct_events, write_events
 from pipelines.lake import Lake
-from pipelines.lineage import settled
+from pipelines.lineage import released_after, settled
 from pipelines.normalise.records import PARSER_VERSION, formats_in, normalise_records, recognise_records
 from pipelines.sources.files import AUTO_FORMAT
 
@@ -61,6 +61,7 @@ class ReplayCounts:
     n_events: int
 
 
+@released_after()
 def replay_quarantine(lake: Lake, selection: Selection, *, record_format: str | None = None) -> ReplayCounts:
     """Read quarantined records again by the parsers of this version.
 

@@ -5,16 +5,36 @@ from typing import Annotated
 
 import typer
 
-from logster.command import command_settings, progress_display
+from logster.command import AsJson, command_settings, progress_display, show_rows
 from logster.display import OUTPUT
 
 __all__ = ["models_app"]
 
-models_app = typer.Typer(no_args_is_help=True, help="Train, evaluate, register, promote and roll back models.")
+models_app = typer.Typer(no_args_is_help=True, help="List, train, evaluate, register, promote and roll back models.")
+
+_Name = Annotated[str, typer.Argument(help="logster-windows or logster-linux")]
+_Number = Annotated[str, typer.Argument(help="number of a registered version")]
+_Model = Annotated[str, typer.Argument(help="NAME@ALIAS or NAME/VERSION, e.g. logster-linux@champion")]
 
 _LabelledTelemetry = Annotated[
     Path, typer.Option(help="folder with labels/captures.jsonl, labels/windows.tsv.gz and the captures that they name")
 ]
+
+
+@models_app.command("list")
+def list_models(
+    name: Annotated[str | None, typer.Argument(help="logster-windows or logster-linux; default both")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show registered versions with their aliases, figures, and whether the current holdout has judged them."""
+    from logster.model_tables import version_rows, versions_table
+    from models.registry import Registry
+
+    registry = Registry(command_settings())
+    versions = {each: registry.versions(each, with_figures=True) for each in ([name] if name else registry.names())}
+    rows = [row for each in versions.values() for row in version_rows(each)]
+    nothing = "no models are registered; the first `logster run` registers the shipped ones"
+    show_rows(rows, versions_table(rows), as_json=as_json, nothing=nothing)
 
 
 @models_app.command("train")
@@ -44,14 +64,14 @@ def train_models(
 
 @models_app.command("evaluate")
 def evaluate_model(
-    model: Annotated[str, typer.Argument(help="NAME@ALIAS or NAME/VERSION, e.g. logster-linux@champion")],
+    model: _Model,
     data: _LabelledTelemetry,
     lake: Annotated[Path | None, typer.Option(help="training lake; default: beside the lake")] = None,
 ) -> None:
-    """Judge a registered model by the captures that no training sees."""
+    """Judge a registered version by the captures that no training sees, and note that on it: it may be promoted then."""
     from logster.model_tables import evaluation_tables
     from models.registry import Registry
-    from models.training import evaluate
+    from models.training import evaluate, note_evaluation
     from models.weights import load_model
 
     settings = command_settings()
@@ -66,6 +86,8 @@ def evaluate_model(
         )  # fmt: skip
     for table in evaluation_tables(evaluation):
         OUTPUT.print(table)
+    note_evaluation(registry, ref.name, ref.version, evaluation)
+    OUTPUT.print(f"noted on {ref.name} version {ref.version}; holdout {evaluation.holdout[:12]}", highlight=False)
 
 
 @models_app.command("register")
@@ -80,22 +102,33 @@ def register_model(
     registry.seed_if_empty()
     ref = registry.register(path, tags={"origin": "registered"})
     OUTPUT.print(version_table(ref))
-    OUTPUT.print(f"make it champion: logster models promote {ref.name} {ref.version}", soft_wrap=True, highlight=False)
+    for what, command in (
+        ("judge it", f"evaluate {ref.name}/{ref.version} --data FOLDER"),
+        ("make it champion", f"promote {ref.name} {ref.version}"),
+    ):
+        OUTPUT.print(f"{what}: logster models {command}", soft_wrap=True, highlight=False)
 
 
 @models_app.command("promote")
-def promote_model(name: str, version: str) -> None:
-    """Make a registered version the champion; the one before stays as `previous`."""
+def promote_model(
+    name: _Name,
+    version: _Number,
+    without_evaluation: Annotated[
+        str | None,
+        typer.Option(metavar="WHY", help="promote without an evaluation; the reason is noted on the version"),
+    ] = None,
+) -> None:
+    """Make a version that the current holdout has judged the champion; the one before stays as `previous`."""
     from models.registry import Registry
 
-    Registry(command_settings()).promote(name, version)
-    OUTPUT.print(f"{name} version {version} is champion")
+    ref = Registry(command_settings()).promote(name, version, without_evaluation=without_evaluation)
+    OUTPUT.print(f"{ref.name} version {ref.version} is champion", highlight=False)
 
 
 @models_app.command("rollback")
-def rollback_model(name: str) -> None:
+def rollback_model(name: _Name) -> None:
     """Make the previous champion champion again."""
     from models.registry import Registry
 
     ref = Registry(command_settings()).rollback(name)
-    OUTPUT.print(f"{name} version {ref.version} is champion again")
+    OUTPUT.print(f"{ref.name} version {ref.version} is champion again", highlight=False)

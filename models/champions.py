@@ -47,27 +47,36 @@ class Champions:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._known = registry.champions()
+        # with their bytes, so that a file that is changed or removed later does not stop the version that was good
+        self._known = {platform: ref.with_bytes() for platform, ref in registry.champions().items()}
         self._problems: dict[str, str] = {}
+
+    @property
+    def told(self) -> frozenset[str]:
+        """Platforms whose champion could be told and used when it was last asked for."""
+        return frozenset(self._known) - frozenset(self._problems)
 
     def now(self) -> dict[str, ModelRef]:
         """The champions as they are now; where one cannot be told or used, the last that could, and a warning."""
         for platform in PLATFORMS:
             try:
                 ref = self._registry.champion(platform)
+                known = self._known.get(platform)
+                is_new = ref is not None and (known is None or _identity(known) != _identity(ref))
+                taken_up = ref.with_bytes() if ref is not None and is_new else None
             except Exception as error:  # whatever it is, the last good version goes on
                 self._warn(platform, str(error))
                 continue
-            known = self._known.get(platform)
             if ref is None:
                 if known is not None:
                     self._warn(platform, "there is none any more")
                 continue
             self._problems.pop(platform, None)
-            if known is None or (known.version, known.digest) != (ref.version, ref.digest):
+            if taken_up is not None:
                 _LOG.info("champion taken up", model=ref.name, version=ref.version, before=known and known.version)
-            self._known[platform] = ref
-        return dict(self._known)
+                self._known[platform] = taken_up
+        told = self.told
+        return {platform: ref.without_bytes() if platform in told else ref for platform, ref in self._known.items()}
 
     def _warn(self, platform: str, problem: str) -> None:
         """Once a problem, not once a round."""
@@ -78,3 +87,7 @@ class Champions:
                 "champion cannot be told, the last one goes on",
                 platform=platform, version=known and known.version, problem=problem,
             )  # fmt: skip
+
+
+def _identity(ref: ModelRef) -> tuple[str, str, str]:
+    return ref.name, ref.version, ref.digest

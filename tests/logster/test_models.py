@@ -1,26 +1,42 @@
 """The model owner's commands, as processes."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from models.registry import Registry
-from pipelines.settings import Settings
 from tests.models.test_weights import save
 
 pytestmark = pytest.mark.slow  # MLflow sets up its database
 
 
-def test_a_weights_file_is_registered_beside_the_champion_and_promoted(logster, tmp_path: Path) -> None:
+def test_a_version_goes_the_owners_way_by_the_commands_that_the_output_names(logster_commands, tmp_path: Path) -> None:
     save(tmp_path / "new.pt")
-    ended = logster("models", "register", "new.pt")
-    assert ended.returncode == 0, ended.stderr
-    assert "logster-linux version 2" in ended.stdout and "PR-AUC" in ended.stdout
-    promote = ended.stdout.splitlines()[-1].removeprefix("make it champion: ")
-    registry = Registry(Settings(lake=str(tmp_path / "lake"), _env_file=None))
-    assert registry.resolve("logster-linux@champion").version == "1"  # an empty registry got the shipped one first
-    assert logster(*promote.split()[1:]).stdout == "logster-linux version 2 is champion\n"
-    assert registry.resolve("logster-linux@champion").version == "2"
+    registered, listed, refused = logster_commands(
+        ["models", "register", "new.pt"],
+        ["models", "list", "logster-linux", "--json"],
+        ["models", "promote", "logster-linux", "2"],
+    )
+    assert registered[0] == 0 and "logster-linux version 2" in registered[1] and "PR-AUC" in registered[1]
+    # an empty registry got the shipped one first
+    versions = [json.loads(line) for line in listed[1].splitlines()]
+    assert [(one["version"], one["aliases"], one["evaluated"]) for one in versions] == [
+        ("2", [], "no"), ("1", ["champion"], "shipped"),
+    ]  # fmt: skip
+    assert refused[0] == 1 and refused[1] == ""
+    assert len(refused[2].splitlines()) == 1 and "`logster models evaluate logster-linux/2 --data FOLDER`" in refused[2]
+
+    promote = registered[1].splitlines()[-1].partition("logster ")[2].split()
+    without, promoted, table, back = logster_commands(
+        [*promote, "--without-evaluation", ""],
+        [*promote, "--without-evaluation", "a test"],
+        ["models", "list"],
+        ["models", "rollback", "logster-linux"],
+    )
+    assert without[0] == 1 and "wants a reason" in without[2]
+    assert promoted[1] == "logster-linux version 2 is champion\n"
+    assert "champion" in table[1] and "previous" in table[1] and "logster-windows" in table[1]
+    assert back[1] == "logster-linux version 1 is champion again\n"
 
 
 def test_what_is_no_weights_file_is_refused_in_one_line(logster, tmp_path: Path) -> None:

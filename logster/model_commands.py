@@ -10,7 +10,9 @@ from logster.display import OUTPUT
 
 __all__ = ["models_app"]
 
-models_app = typer.Typer(no_args_is_help=True, help="List, train, evaluate, register, promote and roll back models.")
+models_app = typer.Typer(
+    no_args_is_help=True, help="List, train, evaluate, register, challenge, promote and roll back models."
+)
 
 _Name = Annotated[str, typer.Argument(help="logster-windows or logster-linux")]
 _Number = Annotated[str, typer.Argument(help="number of a registered version")]
@@ -94,7 +96,7 @@ def evaluate_model(
 def register_model(
     path: Annotated[Path, typer.Argument(help="a weights' file (.pt) that `logster models train` wrote")],
 ) -> None:
-    """Register a weights' file as a new version; it scores nothing until it is promoted."""
+    """Register a weights' file as a new version; it scores nothing until it challenges or is promoted."""
     from logster.model_tables import version_table
     from models.registry import Registry
 
@@ -103,10 +105,30 @@ def register_model(
     ref = registry.register(path, tags={"origin": "registered"})
     OUTPUT.print(version_table(ref))
     for what, command in (
+        ("have it score beside the champion", f"challenge {ref.name} {ref.version}"),
         ("judge it", f"evaluate {ref.name}/{ref.version} --data FOLDER"),
         ("make it champion", f"promote {ref.name} {ref.version}"),
     ):
         OUTPUT.print(f"{what}: logster models {command}", soft_wrap=True, highlight=False)
+
+
+@models_app.command("challenge")
+def challenge_model(
+    name: _Name,
+    version: Annotated[str | None, typer.Argument(help="number of a registered version")] = None,
+    end: Annotated[bool, typer.Option("--end", help="end the challenge instead")] = False,
+) -> None:
+    """Have a version score every window beside the champion; its scores raise no alerts."""
+    from models.registry import Registry
+
+    if end == (version is not None):
+        raise typer.BadParameter("give a VERSION, or --end to end the challenge")
+    registry = Registry(command_settings())
+    if version is None:
+        OUTPUT.print(f"{name} version {registry.end_challenge(name)} challenges no longer", highlight=False)
+        return
+    ref = registry.challenge(name, version)
+    OUTPUT.print(f"{ref.name} version {ref.version} scores beside the champion from the next round on", highlight=False)
 
 
 @models_app.command("promote")

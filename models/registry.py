@@ -1,4 +1,4 @@
-"""Registered models in MLflow: seeding, resolving aliases, registering, promoting, rolling back.
+"""Registered models in MLflow: seeding, resolving aliases, registering, challenging, promoting, rolling back.
 
 Nothing here knows what a network is; what goes in and comes out are weights' files and `ModelRef`.
 """
@@ -41,9 +41,9 @@ from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 from models.artefacts import FOLDER, first_line, weights_path, write_artefact  # noqa: E402
 
-__all__ = ["CHAMPION", "SHIPPED", "Registry", "model_name", "shipped_weights"]
+__all__ = ["CHALLENGER", "CHAMPION", "SHIPPED", "Registry", "model_name", "shipped_weights"]
 
-CHAMPION, PREVIOUS = "champion", "previous"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 SHIPPED = Path(__file__).parent / "models"
 _EXPERIMENT = "logster-models"
 _SQLITE = "sqlite:///"
@@ -164,6 +164,15 @@ class Registry:
         version = self._aliased(model_name(platform), CHAMPION)
         return None if version is None else self._ref(version)
 
+    def challenger(self, platform: str) -> ModelRef | None:
+        """The challenger of a platform; None where no version is.
+
+        Raises:
+            ModelError: its weights cannot be used, or the registry cannot.
+        """
+        version = self._aliased(model_name(platform), CHALLENGER)
+        return None if version is None else self._ref(version)
+
     def names(self) -> list[str]:
         """Names of the models that are registered, of those that Logster has."""
         with self._asking():
@@ -268,7 +277,7 @@ class Registry:
         return ref
 
     def promote(self, name: str, version: str, *, without_evaluation: str | None = None) -> ModelRef:
-        """Make a version champion; the one before it gets the alias ``previous``.
+        """Make a version champion; the one before it gets the alias ``previous``, and a challenge of its own ends.
 
         Args:
             name: registered name.
@@ -299,11 +308,43 @@ class Registry:
             self._crown(ref)
         return ref
 
+    def challenge(self, name: str, version: str) -> ModelRef:
+        """Have a version score beside the champion; its rows raise nothing.
+
+        Raises:
+            ModelError: there is no such version, it cannot be used, or it is champion itself.
+        """
+        ref = self.resolve(f"{name}/{version}", anew=True)
+        champion = self._aliased(name, CHAMPION)
+        if champion is None:
+            raise ModelError(f"{name} has no champion to score beside; `logster models promote` makes one")
+        if str(champion.version) == ref.version:
+            raise ModelError(f"{name} version {ref.version} is the champion; a challenger is another version")
+        with self._asking():
+            self.client.set_registered_model_alias(name, CHALLENGER, ref.version)
+        return ref
+
+    def end_challenge(self, name: str) -> str:
+        """Take the alias of the challenger away; gives its version.
+
+        Raises:
+            ModelError: there is none.
+        """
+        challenger = self._aliased(name, CHALLENGER)
+        if challenger is None:
+            raise ModelError(f"{name} has no challenger")
+        with self._asking():
+            self.client.delete_registered_model_alias(name, CHALLENGER)
+        return str(challenger.version)
+
     def _crown(self, ref: ModelRef) -> None:
         before = self._aliased(ref.name, CHAMPION)
         if before is not None and str(before.version) != ref.version:
             self.client.set_registered_model_alias(ref.name, PREVIOUS, str(before.version))
         self.client.set_registered_model_alias(ref.name, CHAMPION, ref.version)
+        challenger = self._aliased(ref.name, CHALLENGER)
+        if challenger is not None and str(challenger.version) == ref.version:
+            self.client.delete_registered_model_alias(ref.name, CHALLENGER)
 
     def _promotion_problem(self, ref: ModelRef) -> str | None:
         versions = self.versions(ref.name)

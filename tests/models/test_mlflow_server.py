@@ -1,4 +1,4 @@
-"""The model owner's path against a real MLflow server: promotion, rollback, and files that must not score."""
+"""The model owner's path against a real MLflow server: promotion, challenge, rollback, and files that must not score."""
 
 import os
 import signal
@@ -14,17 +14,23 @@ from pathlib import Path
 import pytest
 import torch
 from mlflow.exceptions import MlflowException
+from pyspark.sql import SparkSession
 from structlog.testing import capture_logs
 
 from logster.services import mlflow_service
-from models.champions import Champions
-from models.registry import CHAMPION, Registry, model_name
-from models.weights import ModelRef, digest_of
+from models.champions import Challengers, Champions, scorer_of
+from models.registry import CHALLENGER, CHAMPION, Registry, model_name
+from models.weights import Calibration, ModelRef, digest_of, load_model, save_model
+from pipelines.detection import detect_due
 from pipelines.errors import ModelError
+from pipelines.lake import Lake
+from pipelines.lake_reader import delta_table
 from pipelines.schemas.telemetry import PLATFORMS
 from pipelines.settings import Settings
 from tests.models.bad_weights import BAD
 from tests.models.test_weights import save
+from tests.pipelines.cheap_lake import END, fill
+from tests.pipelines.tables import rows
 
 pytestmark = pytest.mark.e2e
 
@@ -119,20 +125,28 @@ def test_a_bad_file_scores_nothing_and_the_last_good_version_goes_on(
         with pytest.raises(ModelError, match=message):
             registry.register(tmp_path / "bad.pt")
         bad = smuggle(registry, make(good, trace), tmp_path)
-    running = Champions(registry)
+    running, beside = Champions(registry), Challengers(registry)
     with pytest.raises(ModelError, match=message):
         registry.promote(LINUX, bad, without_evaluation="to see it refused")
+    with pytest.raises(ModelError, match=message):
+        registry.challenge(LINUX, bad)
     assert registry.name_and_version(f"{LINUX}@{CHAMPION}") == (LINUX, "1")
 
     on_another_machine(tmp_path / "second", monkeypatch)
-    registry.client.set_registered_model_alias(LINUX, CHAMPION, bad)
-    with capture_logs() as logs:
-        versions = [running.now()["linux"].version for _ in range(2)]
-    (told,) = logs
-    assert told["log_level"] == "warning" and told["platform"] == "linux" and message in told["problem"]
-    assert versions == ["1", "1"] and running.told == {"windows"}
-    with pytest.raises(ModelError, match=message):
-        Champions(Registry(own))  # a pipeline that starts with it is refused
+    for alias, problem_of in ((CHAMPION, running.now), (CHALLENGER, lambda: beside.beside(running.now()))):
+        registry.client.set_registered_model_alias(LINUX, alias, bad)
+        with capture_logs() as logs:
+            answers = [problem_of() for _ in range(2)]
+        (told,) = logs
+        assert told["log_level"] == "warning" and told["platform"] == "linux" and message in told["problem"]
+        assert answers[0] == answers[1]
+        if alias == CHAMPION:
+            assert answers[0]["linux"].version == "1" and running.told == {"windows"}
+            with pytest.raises(ModelError, match=message):
+                Champions(Registry(own))  # a pipeline that starts with it is refused
+            registry.client.set_registered_model_alias(LINUX, CHAMPION, "1")
+        else:
+            assert answers[0] == []
     assert not trace.exists()
     if kind == "code":
         load = torch.load(tmp_path / "bad.pt", weights_only=False)
@@ -177,3 +191,75 @@ def test_a_version_is_promoted_once_the_current_holdout_has_judged_it_and_is_rol
     kept = Path(registry.resolve(f"{LINUX}/3").path)
     kept.write_bytes(b"torn")
     assert digest_of(Path(registry.resolve(f"{LINUX}/3").path).read_bytes()) == found["3"].digest
+
+
+class Fleeting(Registry):
+    """A registry whose challenger's file goes away between the look at it and the scoring."""
+
+    def challenger(self, platform: str) -> ModelRef | None:
+        ref = super().challenger(platform)
+        if ref is not None:
+            Path(ref.path).unlink()
+        return ref
+
+
+def test_a_challenger_scores_beside_the_champion_raises_nothing_and_is_promoted(
+    registry: Registry, own: Settings, tmp_path: Path, spark: SparkSession
+) -> None:
+    def registered(seed: int, attack_prob: float) -> str:
+        """A version that says the same of every window."""
+        shift = torch.logit(torch.tensor(attack_prob)).item()
+        save(tmp_path / "of.pt", seed=seed)
+        model = load_model(tmp_path / "of.pt")
+        save_model(
+            tmp_path / "made.pt", model.network, model.vocabulary, platform="linux",
+            calibration=Calibration(0.0, shift), card=model.card,
+        )  # fmt: skip
+        return registry.register(tmp_path / "made.pt").version
+
+    quiet, loud, fleeting = registered(2, 0.01), registered(3, 0.99), registered(4, 0.5)
+    registry.promote(LINUX, quiet, without_evaluation="a test")
+    registry.challenge(LINUX, loud)
+    with pytest.raises(ModelError, match="is the champion"):
+        registry.challenge(LINUX, quiet)
+    lake = Lake(spark, own)
+    lake.create_tables()
+    fill(lake)
+    work = lake.read("pending").localCheckpoint()
+    score = scorer_of(registry)
+
+    def round_of_detection(scorer=score) -> None:
+        lake.append("pending", work)
+        before = delta_table(own, "window_scores").version()
+        detect_due(lake, scorer, now=END)
+        assert delta_table(own, "window_scores").version() == before + 1  # one commit, with a challenger or without
+
+    def roles() -> dict[tuple[str, str], int]:
+        counted: dict[tuple[str, str], int] = {}
+        for row in rows(own, "window_scores"):
+            key = row["model_version"], row["role"]
+            counted[key] = counted.get(key, 0) + 1
+        return counted
+
+    def alerted() -> set[str]:
+        return {row["model_version"] for row in rows(own, "alerts")}
+
+    round_of_detection()
+    assert (roles(), alerted()) == ({(quiet, "champion"): 6, (loud, "challenger"): 6}, set())
+
+    registry.promote(LINUX, loud, without_evaluation="a test")
+    assert registry.challenger("linux") is None  # its challenge has ended
+    registry.challenge(LINUX, fleeting)
+    breaking = scorer_of(Fleeting(own))
+    with capture_logs() as logs:
+        round_of_detection(breaking)
+        assert (roles(), alerted()) == ({(quiet, "rescore"): 6, (loud, "champion"): 6}, {loud})
+        round_of_detection(breaking)
+    (warned,) = [one for one in logs if one["log_level"] == "warning"]
+    assert warned["version"] == fleeting and "cannot be read" in warned["problem"]
+
+    registry.end_challenge(LINUX)
+    registry.rollback(LINUX)
+    registry.challenge(LINUX, loud)  # champion of these windows so far
+    round_of_detection()
+    assert (roles(), alerted()) == ({(quiet, "champion"): 6, (loud, "challenger"): 6}, set())

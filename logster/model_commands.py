@@ -1,17 +1,24 @@
 """`logster models …`: the model owner's path."""
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from logster.command import AsJson, command_settings, progress_display, show_rows
 from logster.display import OUTPUT
+from pipelines.errors import ModelError
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from models.comparison import Version
+    from models.registry import Registry
 
 __all__ = ["models_app"]
 
 models_app = typer.Typer(
-    no_args_is_help=True, help="List, train, evaluate, register, challenge, promote and roll back models."
+    no_args_is_help=True, help="List, train, evaluate, register, challenge, compare, promote and roll back models."
 )
 
 _Name = Annotated[str, typer.Argument(help="logster-windows or logster-linux")]
@@ -129,12 +136,54 @@ def challenge_model(
         return
     ref = registry.challenge(name, version)
     OUTPUT.print(f"{ref.name} version {ref.version} scores beside the champion from the next round on", highlight=False)
+    OUTPUT.print(
+        f"compare them: logster models compare {name}@champion {name}@challenger", soft_wrap=True, highlight=False
+    )
+
+
+@models_app.command("compare")
+def compare_models(
+    one: _Model,
+    other: _Model,
+    first: Annotated[datetime | None, typer.Option("--from", help="first window start (UTC)")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", help="end of window starts (UTC), not in it")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="endpoints and differing windows shown at most")] = 10,
+) -> None:
+    """Compare what two versions made of the windows that both have scored; reads stored scores only."""
+    from logster.comparison_tables import show_comparison
+    from logster.queue import check_lake
+    from models.comparison import compare
+
+    settings = command_settings()
+    check_lake(settings)
+    found = compare(
+        settings, _version(settings, one), _version(settings, other), limit=limit,
+        first=first and first.replace(tzinfo=UTC), last=last and last.replace(tzinfo=UTC),
+    )  # fmt: skip
+    show_comparison(found)
+
+
+@models_app.command("backtest")
+def backtest_model(
+    name: _Name,
+    version: _Number,
+    days: Annotated[int, typer.Option(min=1, help="so many days back from the newest window")] = 7,
+) -> None:
+    """Show what would have changed with a version as champion on the last days; promotes nothing."""
+    from models.registry import Registry
+
+    settings = command_settings()
+    _show_backtest(settings, Registry(settings), name, version, days)
 
 
 @models_app.command("promote")
 def promote_model(
     name: _Name,
     version: _Number,
+    backtest_days: Annotated[
+        int,
+        typer.Option(min=0, help="days back from the newest window on which to show what would have changed; 0: none"),
+    ] = 7,
     without_evaluation: Annotated[
         str | None,
         typer.Option(metavar="WHY", help="promote without an evaluation; the reason is noted on the version"),
@@ -143,7 +192,12 @@ def promote_model(
     """Make a version that the current holdout has judged the champion; the one before stays as `previous`."""
     from models.registry import Registry
 
-    ref = Registry(command_settings()).promote(name, version, without_evaluation=without_evaluation)
+    settings = command_settings()
+    registry = Registry(settings)
+    registry.check_promotion(name, version, without_evaluation=without_evaluation)
+    if backtest_days:
+        _show_backtest(settings, registry, name, version, backtest_days)
+    ref = registry.promote(name, version, without_evaluation=without_evaluation)
     OUTPUT.print(f"{ref.name} version {ref.version} is champion", highlight=False)
 
 
@@ -154,3 +208,35 @@ def rollback_model(name: _Name) -> None:
 
     ref = Registry(command_settings()).rollback(name)
     OUTPUT.print(f"{ref.name} version {ref.version} is champion again", highlight=False)
+
+
+def _show_backtest(settings: Settings, registry: "Registry", name: str, version: str, days: int) -> None:
+    """What a version made of the last days' windows, beside the champion."""
+    from logster.comparison_tables import show_backtest
+    from models.comparison import Version, backtest_span, compare
+
+    number = registry.name_and_version(f"{name}/{version}")[1]
+    champion = next((one.version for one in registry.versions(name) if "champion" in one.aliases), None)
+    if champion is None or champion == number:
+        OUTPUT.print(f"{name} has no other champion to compare it with", highlight=False)
+        return
+    span = backtest_span(settings, name, days=days, now=datetime.now(UTC))
+    if span is None:
+        OUTPUT.print(f"{settings.lake} holds no scores of {name} to compare by", soft_wrap=True, highlight=False)
+        return
+    found = compare(settings, Version(name, champion), Version(name, number), first=span[0], last=span[1])
+    show_backtest(found, first=span[0], last=span[1])
+
+
+def _version(settings: Settings, uri: str) -> "Version":
+    """The version that a person names; MLflow, which takes seconds to load, is asked only what an alias stands for."""
+    from models.comparison import Version
+
+    if "@" in uri:
+        from models.registry import Registry
+
+        return Version(*Registry(settings).name_and_version(uri))
+    name, _, number = uri.removeprefix("models:/").partition("/")
+    if not name or not number.isdecimal():
+        raise ModelError(f"'{uri}' names no version; write NAME/VERSION or NAME@ALIAS, e.g. logster-linux/2")
+    return Version(name, str(int(number)))

@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from logster.services import mlflow_service
 from models.champions import Challengers, Champions, scorer_of
+from models.comparison import Version, compare
 from models.registry import CHALLENGER, CHAMPION, Registry, model_name
 from models.weights import Calibration, ModelRef, digest_of, load_model, save_model
 from pipelines.detection import detect_due
@@ -246,6 +247,8 @@ def test_a_challenger_scores_beside_the_champion_raises_nothing_and_is_promoted(
 
     round_of_detection()
     assert (roles(), alerted()) == ({(quiet, "champion"): 6, (loud, "challenger"): 6}, set())
+    found = compare(own, Version(LINUX, quiet), Version(LINUX, loud))
+    assert (found.n_windows, found.n_only, found.n_alone) == (6, (0, 6), (0, 0))
 
     registry.promote(LINUX, loud, without_evaluation="a test")
     assert registry.challenger("linux") is None  # its challenge has ended

@@ -193,6 +193,12 @@ def test_a_version_is_promoted_once_the_current_holdout_has_judged_it_and_is_rol
     kept.write_bytes(b"torn")
     assert digest_of(Path(registry.resolve(f"{LINUX}/3").path).read_bytes()) == found["3"].digest
 
+    # a version that somebody else put there is listed, and never used
+    registry.client.set_model_version_tag(LINUX, "3", "digest", "../weights")
+    with pytest.raises(ModelError, match="was not registered by Logster"):
+        registry.promote(LINUX, "3", without_evaluation="a test")
+    assert [one.version for one in registry.versions(LINUX)] == ["3", "2", "1"]
+
 
 class Fleeting(Registry):
     """A registry whose challenger's file goes away between the look at it and the scoring."""

@@ -1,15 +1,60 @@
-"""What `logster models` shows on a terminal: a registered version; a model's figures beside its peers."""
+"""What `logster models` shows on a terminal: registered versions; a model's figures beside its peers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 
+from logster.display import plain
 from models.report import FIGURES, Evaluation, figure_text
+from models.versions import RegisteredVersion, standing_of
 from models.weights import ModelRef
 
-__all__ = ["evaluation_tables", "version_table"]
+__all__ = ["evaluation_tables", "version_rows", "version_table", "versions_table"]
 
 _RANKING = ("pr_auc", "roc_auc", "recall_at_1_percent")
+_LISTED = {"pr_auc": "PR-AUC", "precision": "precision", "recall": "recall"}
+_SHORT_DIGEST = 12
+
+
+def version_rows(versions: Sequence[RegisteredVersion]) -> list[dict[str, Any]]:
+    """The versions of one model as plain rows, with their standing to the current holdout."""
+    return [
+        {
+            "name": one.name,
+            "version": one.version,
+            "aliases": list(one.aliases),
+            "platform": one.platform,
+            "registered_at": one.registered_at,
+            "digest": one.digest,
+            **{name: one.figures.get(name) for name in _LISTED},
+            "evaluated": str(standing_of(one, versions)),
+        }
+        for one in versions
+    ]
+
+
+def versions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Registered versions, as `version_rows` gives them; figures are those of their cards."""
+    table = Table(title="Registered versions, newest first", title_justify="left")
+    for heading in ("model", "version", "aliases", "platform", "registered (UTC)", "SHA-256"):
+        table.add_column(heading, justify="right" if heading == "version" else "left")
+    for heading in _LISTED.values():
+        table.add_column(heading, justify="right")
+    table.add_column("evaluated here")
+    for row in rows:
+        figures = [row[name] for name in _LISTED]
+        table.add_row(
+            plain(row["name"]),
+            row["version"],
+            plain(", ".join(row["aliases"])),
+            plain(row["platform"]) or "not Logster's",
+            f"{row['registered_at']:%Y-%m-%d %H:%M}",
+            plain(row["digest"][:_SHORT_DIGEST]),
+            *("" if value is None else f"{value:.3f}" for value in figures),
+            row["evaluated"],
+        )
+    return table
 
 
 def version_table(ref: ModelRef) -> Table:

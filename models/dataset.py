@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ from pipelines.sources.files import AUTO_FORMAT, landing_folder, lines_of_files,
 from pipelines.windows.panes import build_panes
 from pipelines.windows.window_graphs import build_window_graphs
 
-__all__ = ["Example", "TrainingSet", "build_training_lake", "lake_problem", "read_examples"]
+__all__ = ["Example", "TrainingSet", "build_training_lake", "digest_of_examples", "lake_problem", "read_examples"]
 
 Progress = Callable[[str], None]
 
@@ -170,13 +170,20 @@ def read_examples(settings: Settings, captures: Sequence[Capture], platform: str
     rows = rows.filter(keep).sort_by(
         [("tenant", "ascending"), ("endpoint", "ascending"), ("window_start", "ascending")]
     )
-    examples, content = [], hashlib.sha256()
+    examples = []
     for batch in rows.to_batches(max_chunksize=256):
         labels = batch.column("label").to_pylist()
         for graph, label in zip(graphs_of_batch(batch), labels, strict=True):
-            content.update(_fingerprint(graph, label))
             examples.append(Example(graph, label, by_tenant[graph.tenant]))
-    return TrainingSet(platform, examples, table.version(), content.hexdigest())
+    return TrainingSet(platform, examples, table.version(), digest_of_examples(examples))
+
+
+def digest_of_examples(examples: Iterable[Example]) -> str:
+    """SHA-256 over windows and labels, in their order: other captures, labels, parsers or widths give another."""
+    content = hashlib.sha256()
+    for one in examples:
+        content.update(_fingerprint(one.graph, one.label))
+    return content.hexdigest()
 
 
 def _made_with(settings: Settings) -> dict[str, Any]:

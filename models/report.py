@@ -51,6 +51,7 @@ class Evaluation:
         calibration: of the model.
         card: of the model.
         peers: ranking figures of the baselines, empty where none were fitted.
+        holdout: digest of the held-out windows and labels.
     """
 
     platform: str
@@ -62,6 +63,7 @@ class Evaluation:
     calibration: Calibration
     card: Mapping[str, Any]
     peers: Mapping[str, Mapping[str, float]]
+    holdout: str
 
 
 def write_report(folder: Path, evaluation: Evaluation) -> None:

@@ -60,7 +60,8 @@ def score_windows(
         ModelError: a model cannot be loaded (in the executor, when the rows are computed).
     """
     spark = window_graphs.sparkSession
-    # on one machine the workers read the file; elsewhere its bytes go with the function, as a broadcast
+    # on one machine the workers read the file, unless the bytes were kept because it is no longer what it was;
+    # elsewhere its bytes go with the function, as a broadcast
     is_local = (spark.conf.get("spark.master", "") or "").startswith("local")
     sent = {platform: ref if is_local else ref.with_bytes() for platform, ref in refs.items()}
 

@@ -8,6 +8,7 @@ import logging
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,14 @@ import torch
 from models.baselines import bag_logits
 from models.calibration import fit_calibration, probabilities
 from models.captures import Capture, Split, mark_of, read_captures, read_labels, split_of
-from models.dataset import Example, TrainingSet, build_training_lake, lake_problem, read_examples
+from models.dataset import (
+    Example,
+    TrainingSet,
+    build_training_lake,
+    digest_of_examples,
+    lake_problem,
+    read_examples,
+)
 from models.evaluation import (
     Judged,
     Outcome,
@@ -43,7 +51,7 @@ from pipelines.errors import ModelError
 from pipelines.session import start_session
 from pipelines.settings import Settings
 
-__all__ = ["TrainingConfig", "evaluate", "train", "training_settings"]
+__all__ = ["TrainingConfig", "evaluate", "note_evaluation", "train", "training_settings"]
 
 Progress = Callable[[str], None]
 Floats = npt.NDArray[np.float64]
@@ -138,7 +146,7 @@ def train(
         progress(f"{platform}: {len(dataset.examples):,} labelled windows of {len(known)} captures")
         evaluation = _train_one(dataset, split, CONFIGS[platform], out, partial(_told, progress, platform))
         evaluations.append(evaluation)
-        _register(out, platform, settings)
+        _register(out, settings, evaluation)
         if report is not None:
             write_report(report, evaluation)
     return evaluations
@@ -173,7 +181,18 @@ def evaluate(
     windows = prepared(held_out, model.vocabulary)
     logits = logits_of(model.network, [window.tensors for window in windows])
     told = judged(held_out, probabilities(logits, model.calibration))
-    return _evaluation(model.platform, told, split, model.calibration, dict(model.card), {})
+    card = dict(model.card)
+    return _evaluation(model.platform, told, split, model.calibration, card, {}, digest_of_examples(held_out))
+
+
+def note_evaluation(registry: Registry, name: str, version: str, evaluation: Evaluation) -> None:
+    """Note on a registered version what it was judged by and how it did, so that it may be promoted.
+
+    Raises:
+        ModelError: there is no such version, or the registry cannot be used.
+    """
+    figures = evaluation.outcome.as_metrics()
+    registry.note_evaluation(name, version, holdout=evaluation.holdout, figures=figures, at=datetime.now(UTC))
 
 
 def _train_one(dataset: TrainingSet, split: Split, config: TrainingConfig, out: Path, progress: Progress) -> Evaluation:
@@ -203,7 +222,7 @@ def _train_one(dataset: TrainingSet, split: Split, config: TrainingConfig, out: 
         out / f"{model_name(dataset.platform)}.pt", network, vocabulary,
         platform=dataset.platform, calibration=calibration, card=card,
     )  # fmt: skip
-    return _evaluation(dataset.platform, told, split, calibration, card, peers)
+    return _evaluation(dataset.platform, told, split, calibration, card, peers, digest_of_examples(held_out))
 
 
 def vocabulary_of(examples: Sequence[Example], *, size: int, min_captures: int) -> Vocabulary:
@@ -259,6 +278,7 @@ def _evaluation(
     calibration: Calibration,
     card: dict[str, Any],
     peers: dict[str, dict[str, float]],
+    holdout: str,
 ) -> Evaluation:
     threshold = calibration.threshold
     ends = intervals(
@@ -272,7 +292,16 @@ def _evaluation(
         seed=card.get("training", {}).get("seed", 0),
     )
     return Evaluation(
-        platform, told, judge(told, threshold), ends, by_group(told, threshold), split, calibration, card, peers
+        platform,
+        told,
+        judge(told, threshold),
+        ends,
+        by_group(told, threshold),
+        split,
+        calibration,
+        card,
+        peers,
+        holdout,
     )
 
 
@@ -297,11 +326,13 @@ def _told(progress: Progress, platform: str, what: str) -> None:
     progress(f"{platform}: {what}")
 
 
-def _register(out: Path, platform: str, settings: Settings) -> None:
-    """Register the weights; they become champion only where there is none that can score."""
+def _register(out: Path, settings: Settings, evaluation: Evaluation) -> None:
+    """Register the weights with their evaluation; they become champion only where there is none that can score."""
     registry = Registry(settings)
-    name = model_name(platform)
-    ref = registry.register(out / f"{name}.pt", platform=platform, tags={"origin": "trained", "commit": _commit()})
+    name = model_name(evaluation.platform)
+    tags = {"origin": "trained", "commit": _commit()}
+    ref = registry.register(out / f"{name}.pt", platform=evaluation.platform, tags=tags)
+    note_evaluation(registry, name, ref.version, evaluation)
     try:
         registry.resolve(f"{name}@{CHAMPION}")
     except ModelError:

@@ -43,6 +43,10 @@ def _shape_of(token: str) -> str:
     return f"?{field}:{shape}"
 
 
+def _all_shapes() -> list[str]:
+    return [f"?{field}:{shape}" for field in _FIELDS for shape in _SHAPES]
+
+
 class Vocabulary:
     """Known words, and from texts to their numbers.
 
@@ -73,7 +77,7 @@ class Vocabulary:
             size: words at most.
         """
         counts = Counter(token for tokens in tokens_by_group for token in tokens)
-        shapes = [f"?{field}:{shape}" for field in _FIELDS for shape in _SHAPES]
+        shapes = _all_shapes()
         named = [f"{field}:{NAME}" for field in _FIELDS]
         common = sorted(
             (token for token, n in counts.items() if n >= min_groups and token.partition(":")[2] not in names),
@@ -81,6 +85,11 @@ class Vocabulary:
         )
         words = list(dict.fromkeys([*shapes, *named, *common]))[:size]
         return cls(np.array([hash_of(word) for word in words], dtype=np.int64))
+
+    @property
+    def is_of_logster(self) -> bool:
+        """Whether every word is there once, and the shapes among them by which words that it does not know count."""
+        return len(self._row_of) == len(self.hashes) and all(hash_of(shape) in self._row_of for shape in _all_shapes())
 
     def ids(self, kind: str, text: str | None, names: frozenset[str]) -> Ids:
         """Rows of a text's words.

@@ -7,10 +7,8 @@ import hashlib
 import io
 import json
 import math
-import pickle
-import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +68,11 @@ class ModelRef:
 
     def with_bytes(self) -> "ModelRef":
         """The same with the file's bytes in it."""
-        content = self.weights or _read(Path(self.path))
-        return ModelRef(self.name, self.version, self.platform, self.digest, self.path, content, self.config)
+        return replace(self, weights=self.weights or _read(Path(self.path)))
+
+    def without_bytes(self) -> "ModelRef":
+        """The same to be read from its file."""
+        return replace(self, weights=None)
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def load_model(source: Path | bytes, *, digest: str | None = None, platform: str
         raise ModelError(f"{where}: content differs from what was registered; register the file anew or roll back")
     try:
         held = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a file from anywhere: torch stumbles over it in many ways
         raise ModelError(f"{where}: not a weights' file ({_first_line(error)})") from None
     if not isinstance(held, dict) or held.get("format") != _FORMAT:
         raise ModelError(f"{where}: not a Logster weights' file of format {_FORMAT}")
@@ -188,6 +189,8 @@ def load_model(source: Path | bytes, *, digest: str | None = None, platform: str
         raise ModelError(f"{where}: weights and config do not fit ({_first_line(error)})") from None
     if len(vocabulary) != config.n_words:
         raise ModelError(f"{where}: {len(vocabulary)} words but {config.n_words} embeddings")
+    if not vocabulary.is_of_logster:
+        raise ModelError(f"{where}: its vocabulary is not one of Logster's; train again with `logster models train`")
     numbers = [calibration.scale, calibration.shift, calibration.threshold]
     if not all(map(math.isfinite, numbers)) or not all(bool(v.isfinite().all()) for v in network.state_dict().values()):
         raise ModelError(f"{where}: holds numbers that are not finite")

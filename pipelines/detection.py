@@ -20,11 +20,17 @@ from pipelines.windows.times import with_pane_start
 from pipelines.windows.window_graphs import build_window_graphs, panes_of_windows, windows_of_panes
 
 __all__ = [
-    "DetectionCounts", "Scorer", "detect_due", "rebuild_alerts", "rebuild_graphs", "rebuild_scores", "rescore",
+    "CHALLENGED_BY", "DetectionCounts", "Scorer", "detect_due", "rebuild_alerts", "rebuild_graphs", "rebuild_scores", "rescore",
 ]  # fmt: skip
 
 Scorer = Callable[[DataFrame, datetime], DataFrame]
-"""Takes window graphs and the time of scoring (UTC), gives ``window_scores`` rows."""
+"""Takes window graphs and the time of scoring (UTC), gives ``window_scores`` rows: of the champion, one a window at most.
+
+Rows of a challenger may stand beside them; then the champion's have the column `CHALLENGED_BY`.
+"""
+
+CHALLENGED_BY = "challenged_by"
+"""In a champion's row: version of the same model whose challenger's row of that window comes with it."""
 
 _PANE = ["tenant", "endpoint", "platform", "pane_start"]
 _WINDOW = ["tenant", "endpoint", "platform", "window_start"]
@@ -203,19 +209,26 @@ def _replace_scores(lake: Lake, windows: DataFrame, score: Scorer, now: datetime
 
 
 def _write_scores(lake: Lake, scores: DataFrame, prune: str) -> None:
-    """Write the champion's rows, and take the role from other versions' rows of the same windows, in one commit.
+    """Write a round's rows, and take the role from other versions' rows of the same windows, in one commit.
 
     After a rollback, or a promotion of an older version, the version that scores now has the word, and not the one
-    with the highest number.
+    with the highest number. A challenger that was champion once has it no longer, either.
     """
     table = table_named("window_scores")
+    # who challenges stands in the columns: without one nothing is looked for, and nothing more is done
+    has_challenger = CHALLENGED_BY in scores.columns
+    champions = scores.where("role = 'champion'") if has_challenger else scores
+    named = ["model_name", "model_version", *([CHALLENGED_BY] if has_challenger else [])]
     # each window comes a second time, to meet what other versions wrote as champion: no look at the table beforehand
-    others = scores.select(*_WINDOW, "model_name", "model_version").withColumn("is_own", F.lit(False))
+    others = champions.select(*_WINDOW, *named).withColumn("is_own", F.lit(False))
     own = conform(scores, table).withColumn("is_own", F.lit(True))
     rows = own.unionByName(others, allowMissingColumns=True)
     window = " AND ".join(f"t.{key} <=> s.{key}" for key in _WINDOW)
     same_version = "(t.model_name <=> s.model_name AND t.model_version <=> s.model_version)"
-    meets = f"IF(s.is_own, {same_version}, t.role = 'champion' AND NOT {same_version})"
+    is_other = f"NOT {same_version}"
+    if has_challenger:  # its row is met by its own
+        is_other += f" AND NOT (t.model_name <=> s.model_name AND t.model_version <=> s.{CHALLENGED_BY})"
+    meets = f"IF(s.is_own, {same_version}, t.role = 'champion' AND {is_other})"
     columns = {name: f"s.{name}" for name in table.schema.names}
     merge = lake.delta("window_scores").alias("t").merge(rows.alias("s"), f"{prune} AND {window} AND {meets}")
     merge = merge.whenMatchedUpdate("NOT s.is_own", {"role": "'rescore'"})

@@ -1,7 +1,8 @@
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,19 @@ from deltalake import write_deltalake
 from pipelines.schemas.tables import table_named
 
 LogsterCommand = Callable[..., subprocess.CompletedProcess[str]]
+LogsterCommands = Callable[..., list[tuple[int, str, str]]]
+
+_ONE_AFTER_ANOTHER = """
+import contextlib, io, json, sys
+from logster.cli import _run_app
+ended = []
+for arguments in json.load(sys.stdin):
+    sys.argv = ["logster", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = _run_app()
+    ended.append((code, out.getvalue(), err.getvalue()))
+json.dump(ended, sys.stdout)
+"""
 
 
 @pytest.fixture
@@ -20,15 +34,30 @@ def logster(tmp_path: Path) -> LogsterCommand:
     """Runs the command line as a person would, in a folder and over a lake of the test's own."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("LOGSTER_", "COLUMNS"))
-        }
         return subprocess.run(
             [str(Path(sys.executable).with_name("logster")), *arguments],
-            cwd=tmp_path, env={**environment, **variables}, capture_output=True, text=True, timeout=60, check=False,
+            cwd=tmp_path, env={**_environment(), **variables}, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture
+def logster_commands(tmp_path: Path) -> LogsterCommands:
+    """Runs commands one after another in one process, since loading MLflow and torch takes seconds; exit code and output."""
+
+    def run(*commands: Sequence[str]) -> list[tuple[int, str, str]]:
+        ended = subprocess.run(
+            [sys.executable, "-c", _ONE_AFTER_ANOTHER], input=json.dumps([list(command) for command in commands]),
+            cwd=tmp_path, env=_environment(), capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        return [(code, out, err) for code, out, err in json.loads(ended.stdout)]
+
+    return run
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LOGSTER_", "COLUMNS"))}
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def test_promotion_and_rollback_are_seen_and_the_same_weights_are_not_read_again
     save(tmp_path / "new.pt")
     other = Registry(registry._settings)  # another process
     other.register(tmp_path / "new.pt", platform="linux")
-    other.promote("logster-linux", "2")
+    other.promote("logster-linux", "2", without_evaluation="a test")
     read.clear()
     with capture_logs() as logs:
         assert [linux(champions) for _ in range(2)] == ["2", "2"]
@@ -64,7 +64,7 @@ def test_a_champion_that_cannot_score_leaves_the_last_good_one_and_is_told_once(
     save(tmp_path / "new.pt")
     other = Registry(registry._settings)
     second = other.register(tmp_path / "new.pt", platform="linux")
-    other.promote("logster-linux", "2")
+    other.promote("logster-linux", "2", without_evaluation="a test")
     with Path(second.path).open("ab") as file:
         file.write(b"tampered")
     with capture_logs() as logs:
@@ -74,6 +74,35 @@ def test_a_champion_that_cannot_score_leaves_the_last_good_one_and_is_told_once(
     with capture_logs() as logs:
         assert linux(champions) == "1"
     assert "none any more" in logs[0]["problem"]
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_champion_whose_file_is_changed_while_it_scores_goes_on_from_memory(
+    registry: Registry, is_removed: bool
+) -> None:
+    champions = Champions(registry)
+    assert champions.now()["linux"].weights is None  # the workers read the file
+    file = Path(champions.now()["linux"].path)
+    content = file.read_bytes()
+    if is_removed:
+        file.unlink()
+    else:
+        file.write_bytes(content[:-1] + b"?")
+    with capture_logs() as logs:
+        refs = [champions.now()["linux"] for _ in range(2)]
+    (told,) = logs
+    assert ("cannot be read" if is_removed else "differs from what was registered") in told["problem"]
+    assert {ref.version for ref in refs} == {"1"} and refs[0].weights == content
+    file.write_bytes(content)
+    assert champions.now()["linux"].weights is None
+
+
+def test_a_champion_of_another_platform_is_refused(registry: Registry) -> None:
+    champions = Champions(registry)
+    registry.client.set_model_version_tag("logster-linux", "1", "platform", "windows")
+    with capture_logs() as logs:
+        assert linux(champions) == "1"
+    assert "is for windows" in logs[0]["problem"]
 
 
 def test_a_broken_registry_leaves_the_last_champions_until_it_is_mended(registry: Registry, settings: Settings) -> None:
@@ -90,7 +119,9 @@ def test_a_broken_registry_leaves_the_last_champions_until_it_is_mended(registry
     assert linux(champions) == "2"
 
 
-def test_a_promotion_reaches_a_scorer_that_runs(spark: SparkSession, settings: Settings) -> None:
+def test_a_promotion_reaches_a_scorer_that_runs_and_a_file_that_goes_away_does_not_stop_it(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
     table = table_named("window_graphs")
     graphs = conform(spark.createDataFrame(table_of(examples(2))), table)
     score = champion_scorer(settings)
@@ -106,3 +137,9 @@ def test_a_promotion_reaches_a_scorer_that_runs(spark: SparkSession, settings: S
     assert versions() == {"2"}
     registry.rollback(second.name)
     assert versions() == {"1"}
+    save(tmp_path / "new.pt")
+    third = registry.register(tmp_path / "new.pt")
+    registry.promote(third.name, third.version, without_evaluation="a test")
+    score = champion_scorer(settings)
+    Path(third.path).unlink()  # before any worker has read it
+    assert versions() == {"3"}

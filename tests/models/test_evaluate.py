@@ -13,7 +13,9 @@ from deltalake import write_deltalake
 from models.captures import mark_of, read_captures, split_of
 from models.dataset import _STAMP, Example, _made_with
 from models.fitting import FitConfig
+from models.registry import Registry
 from models.training import CONFIGS, TrainingConfig, evaluate, train
+from models.versions import Standing, standing_of
 from models.weights import load_model
 from pipelines.errors import ModelError
 from pipelines.settings import Settings
@@ -74,6 +76,10 @@ def test_a_model_is_judged_by_the_captures_held_out_from_its_training_and_by_no_
     again = evaluate(model, data, settings, progress=quiet)
     assert set(again.windows.capture) == set(split_of(read_captures(data, ["linux"])).held_out)
     assert again.windows.attack_prob == pytest.approx(trained.windows.attack_prob, abs=1e-6)
+    assert again.holdout == trained.holdout
+    (registered,) = Registry(settings).versions("logster-linux")
+    assert registered.holdout == trained.holdout and standing_of(registered, [registered]) is Standing.CURRENT
+    assert registered.aliases == ("champion",)  # there was none
     assert set(model.card["split"]["taught_by"]) == {mark_of(tenant) for tenant in trained.split.train}
 
     # the same captures under other roles: the split that they give now is not the one of the training

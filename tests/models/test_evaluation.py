@@ -104,7 +104,7 @@ def test_report_names_what_was_held_out_and_its_index_shows_both_platforms(tmp_p
     for platform in ("windows", "linux"):
         evaluation = Evaluation(
             platform, windows, judge(windows, 0.7), {"recall": (0.1, 0.9)}, by_group(windows, 0.7), split, Calibration(),
-            card, {"words": {"pr_auc": 0.5, "roc_auc": 0.5, "recall_at_1_percent": 0.1}},
+            card, {"words": {"pr_auc": 0.5, "roc_auc": 0.5, "recall_at_1_percent": 0.1}}, "d",
         )  # fmt: skip
         write_report(tmp_path, evaluation)
     page, index = (tmp_path / "linux.md").read_text(), (tmp_path / "README.md").read_text()

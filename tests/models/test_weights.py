@@ -71,6 +71,8 @@ def test_file_with_code_in_it_is_refused_and_does_not_run(tmp_path: Path, capsys
         (lambda held: held["config"].update(word_evidence=True), "another version of Logster"),
         (lambda held: held["calibration"].update(scale=float("nan")), "not finite"),
         (lambda held: held.update(vocabulary=held["vocabulary"][:-1]), "embeddings"),
+        (lambda held: held["vocabulary"].add_(1), "vocabulary is not one of Logster's"),
+        (lambda held: held["vocabulary"].__setitem__(-1, held["vocabulary"][-2]), "vocabulary is not one of Logster's"),
         (lambda held: held.update(format=99), "format"),
         (lambda held: held.pop("schema_hash"), "graphs of another shape"),
         (lambda held: held.update(platform="macos"), "is for 'macos'; platforms are windows, linux"),

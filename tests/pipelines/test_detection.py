@@ -1,32 +1,29 @@
 """Which version has the word on a window that several have scored, and what its alerts then are."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from pipelines import detection
-from pipelines.detection import Scorer, detect_due, rebuild_alerts, rebuild_scores, rescore
-from pipelines.lake import Lake, conform
-from pipelines.schemas.tables import table_named
+from pipelines.detection import CHALLENGED_BY, Scorer, detect_due, rebuild_alerts, rebuild_scores, rescore
+from pipelines.lake import Lake
 from pipelines.settings import Settings
+from tests.pipelines.cheap_lake import END, ENDPOINTS, N_WINDOWS, NOON, fill
 from tests.pipelines.tables import rows
 
 pytestmark = pytest.mark.slow
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-END = NOON + timedelta(hours=1)
-ENDPOINTS = {"web-1": {"1": 0.9, "2": 0.1}, "web-2": {"1": 0.2, "2": 0.99}}
+SAID = {"web-1": {"1": 0.9, "2": 0.1, "3": 0.9}, "web-2": {"1": 0.2, "2": 0.99, "3": 0.1}}
 """What versions say of an endpoint's windows: the withdrawn version 2 clears one and accuses the other."""
 
 
 def scorer(version: str) -> Scorer:
     def score(graphs: DataFrame, at: datetime) -> DataFrame:
         prob = F.lit(0.0)
-        for endpoint, said in ENDPOINTS.items():
+        for endpoint, said in SAID.items():
             prob = F.when(F.col("endpoint") == endpoint, said[version]).otherwise(prob)
         return graphs.select(
             "tenant", "endpoint", "platform", "window_start", "window_end", F.lit("logster-linux").alias("model_name"),
@@ -34,6 +31,15 @@ def scorer(version: str) -> Scorer:
             F.lit("benign").alias("verdict"), F.array().cast("array<struct<event_id:string,weight:double,summary:string>>")
             .alias("contributing_events"), F.lit(1).alias("n_nodes"), F.lit(1).alias("n_edges"), F.lit(at).alias("scored_at"),
         )  # fmt: skip
+
+    return score
+
+
+def with_challenger(champion: str, challenger: str) -> Scorer:
+    def score(graphs: DataFrame, at: datetime) -> DataFrame:
+        beside = scorer(challenger)(graphs, at).withColumn("role", F.lit("challenger"))
+        own = scorer(champion)(graphs, at).withColumn(CHALLENGED_BY, F.lit(challenger))
+        return own.unionByName(beside, allowMissingColumns=True)
 
     return score
 
@@ -47,26 +53,8 @@ def empty_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def lake(empty_lake: Lake) -> Iterator[Lake]:
-    """One pane an endpoint, and its three windows on the work list."""
-    panes, pending = [], []
-    for endpoint in ENDPOINTS:
-        whose = {"tenant": "acme", "endpoint": endpoint, "platform": "linux"}
-        at = NOON + timedelta(minutes=2)
-        panes.append({
-            **whose, "pane_start": at, "n_events": 1, "n_edges_dropped": 0,
-            "nodes": [{"id": "p", "type": "process", "label": "sh", "text": "/bin/sh"}],
-            "edges": [{"src": "p", "dst": "p", "type": "ended", "ts": at, "event_id": "e", "text": "", "n_events": 1}],
-        })  # fmt: skip
-        for minute in range(3):
-            start = NOON + timedelta(minutes=minute)
-            pending.append({
-                **whose, "kind": "window", "start": start, "end": start + timedelta(minutes=3), "ingested_at": start,
-                "batch_id": "b",
-            })  # fmt: skip
-    for name, found in (("panes", panes), ("pending", pending)):
-        table = table_named(name)
-        made = empty_lake.spark.createDataFrame(pa.Table.from_pylist(found, table.schema))
-        empty_lake.append(name, conform(made, table))
+    """Two endpoints, and three windows of each on the work list."""
+    fill(empty_lake)
     yield empty_lake
     for name in ("panes", "pending", "window_graphs", "window_scores", "alerts"):
         empty_lake.delta(name).delete()
@@ -83,8 +71,9 @@ def roles(lake: Lake) -> dict[str, set[str]]:
     return found
 
 
-def score_again(lake: Lake, version: str, now: datetime = END) -> None:
-    rebuild_scores(lake, scorer(version), first=NOON, last=END, now=now)
+def score_again(lake: Lake, version: str | Scorer, now: datetime = END) -> None:
+    score = scorer(version) if isinstance(version, str) else version
+    rebuild_scores(lake, score, first=NOON, last=END, now=now)
     rebuild_alerts(lake, first=NOON, last=END, now=now)
 
 
@@ -151,3 +140,19 @@ def test_scoring_history_by_a_version_that_was_champion_raises_nothing(lake: Lak
     rebuild_alerts(lake, first=NOON, last=END, now=END)
     assert alerted(lake) == before == [("web-1", "1", 3)]
     assert roles(lake) == {"1": {"champion"}, "2": {"rescore"}}
+
+
+def test_a_challenger_raises_nothing_until_it_is_champion_and_nothing_again_after(lake: Lake) -> None:
+    detect_due(lake, with_challenger("3", "1"), now=END)
+    assert (alerted(lake), roles(lake)) == ([("web-1", "3", 3)], {"1": {"challenger"}, "3": {"champion"}})
+    score_again(lake, with_challenger("1", "2"))
+    assert (alerted(lake), roles(lake)) == (
+        [("web-1", "1", 3)], {"1": {"champion"}, "2": {"challenger"}, "3": {"rescore"}},
+    )  # fmt: skip
+    # each becomes what the other was, in one commit, and of windows that are gone the rows of both go
+    lake.delta("window_graphs").delete("window_start = TIMESTAMP '2026-03-01 12:01:00'")
+    score_again(lake, with_challenger("2", "1"))
+    assert (alerted(lake), roles(lake)) == (
+        [("web-2", "2", 2)], {"1": {"challenger"}, "2": {"champion"}, "3": {"rescore"}},
+    )  # fmt: skip
+    assert len(rows(lake.settings, "window_scores")) == 3 * len(ENDPOINTS) * (N_WINDOWS - 1)

@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from logster.display import plain
+from models.faithfulness import FIGURES_OF_EXPLANATIONS
 from models.report import FIGURES, Evaluation, figure_text
 from models.versions import RegisteredVersion, standing_of
 from models.weights import ModelRef
@@ -73,7 +74,7 @@ def version_table(ref: ModelRef) -> Table:
 
 
 def evaluation_tables(evaluation: Evaluation) -> Iterable[Table]:
-    """Figures with intervals, and what each technique or role gave."""
+    """Figures with intervals, what each technique or role gave, and what the explanations are worth."""
     outcome = evaluation.outcome
     figures = Table(
         title=f"logster-{evaluation.platform} on {outcome.n_attack} held-out windows with attack, {outcome.n_other} without",
@@ -95,4 +96,7 @@ def evaluation_tables(evaluation: Evaluation) -> Iterable[Table]:
     for group in evaluation.groups:
         counts = (group.n_captures, group.n_attack, group.n_found, group.n_other, group.n_false)
         groups.add_row(group.name, *map(str, counts))
-    return figures, groups
+    explanations = Table(title="its explanations", title_justify="left", show_header=False)
+    for name, label in FIGURES_OF_EXPLANATIONS.items():
+        explanations.add_row(label, figure_text(name, getattr(evaluation.explanations, name)))
+    return figures, groups, explanations

@@ -20,6 +20,7 @@ from pipelines.errors import ModelError
 __all__ = [
     "SPLIT_SEED",
     "USED_LABELS",
+    "AttackedEndpoint",
     "Capture",
     "LabelledWindow",
     "Split",
@@ -34,8 +35,24 @@ USED_LABELS = {"attack": 1.0, "normal": 1.0, "benign": 1.0, "quiet": 0.5}
 
 SPLIT_SEED = 3
 _CLOCK = "record"  # the record's own time, which is what `events.ts` is
+_MARGIN = 5.0  # seconds that an interval of the labels begins before the first start in it, and ends after the last
 _HELD_OUT_SHARE = 0.25
 _TOO_COMMON = 0.15  # a technique of more captures than this cannot be held out without losing the training set
+
+
+@dataclass(frozen=True)
+class AttackedEndpoint:
+    """When processes of the attack started on an endpoint, as far as patterns found them.
+
+    Attributes:
+        name: of the endpoint, short.
+        n_starts: records of such starts; a start that two sources recorded counts twice.
+        spans: first and last of starts that are seconds apart (microseconds since 1970, the record's own time).
+    """
+
+    name: str
+    n_starts: int
+    spans: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,7 @@ class Capture:
         role: ordinary work of a lab host; empty elsewhere.
         scenario: what was done.
         attack_pids: pids of the intrusion's processes, empty where there was none; None where nobody noted them.
+        attacked: endpoints with starts of the attack's processes, where these were found by patterns.
     """
 
     tenant: str
@@ -63,6 +81,7 @@ class Capture:
     role: str
     scenario: str
     attack_pids: frozenset[int] | None = None
+    attacked: tuple[AttackedEndpoint, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +130,7 @@ def read_captures(data: Path, platforms: Sequence[str]) -> list[Capture]:
             is_attack=row["attack"], techniques=tuple(sorted({one.split(".")[0] for one in row["techniques"]})),
             role=roles.get(host, ""), scenario=row["scenario"],
             attack_pids=pids.get(host, frozenset()) if host in roles else None,
+            attacked=() if host in roles else tuple(_attacked(row["endpoints"])),
         ))  # fmt: skip
     return sorted(captures, key=lambda capture: capture.tenant)
 
@@ -166,6 +186,14 @@ def by_hash(names: Iterable[str], seed: int) -> list[str]:
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     yield from map(json.loads, file.read_text().splitlines())
+
+
+def _attacked(endpoints: dict[str, dict[str, Any]]) -> Iterator[AttackedEndpoint]:
+    for name, told in endpoints.items():
+        spans = (told["intervals"] or {}).get(_CLOCK, ())
+        if spans:
+            ends = tuple((round((first + _MARGIN) * 1e6), round((last - _MARGIN) * 1e6)) for first, last in spans)
+            yield AttackedEndpoint(name, told["attack_creations"], ends)
 
 
 def _with_any(groups: dict[str, tuple[str, ...]], drawn: Sequence[str]) -> set[str]:

@@ -21,7 +21,7 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from models.captures import USED_LABELS, Capture, LabelledWindow
+from models.captures import USED_LABELS, AttackedEndpoint, Capture, LabelledWindow
 from models.cuts import parts_by_size
 from models.tensors import WindowGraph, graphs_of_batch
 from models.tokens import TOKENS_VERSION
@@ -42,6 +42,8 @@ _BYTES_A_JOB = 12_000_000  # of compressed captures; a job then fits a heap of 3
 _READ_AT = datetime(2026, 1, 1, tzinfo=UTC)  # the same telemetry must give the same tables, whenever it is read
 _TASKS = 8
 _PID_OF_KEY = re.compile(r"[^/]+/(\d{1,10})@\d+")  # `pipelines.normalise.process_keys`
+_ROUNDING = 1_000  # microseconds: the labels' times are in milliseconds
+_NEAR = 5_000_000  # microseconds around an attack's processes in which it is not sure whose a process is
 _STAMP = "_logster.json"  # what made a finished table; Delta leaves names with an underscore alone
 
 
@@ -59,13 +61,33 @@ class Example:
         return self.label == "attack"
 
     @property
-    def attack_nodes(self) -> frozenset[str] | None:
-        """Ids of the nodes that are the intrusion's processes; None where nobody noted them."""
-        pids = self.capture.attack_pids
-        if pids is None:
-            return None
-        found = ((node, _PID_OF_KEY.fullmatch(node)) for node in self.graph.node_ids)
-        return frozenset(node for node, key in found if key is not None and int(key[1]) in pids)
+    def process_labels(self) -> dict[str, bool]:
+        """Ids of those processes of which is known whether they are the intrusion's, and whether they are."""
+        graph, capture = self.graph, self.capture
+        processes = [node for node, kind in zip(graph.node_ids, graph.node_types, strict=True) if kind == "process"]
+        if capture.attack_pids is not None:
+            found = {node: _PID_OF_KEY.fullmatch(node) for node in processes}
+            return {node: key is not None and int(key[1]) in capture.attack_pids for node, key in found.items()}
+        if not capture.is_attack:
+            return dict.fromkeys(processes, False)
+        name = graph.endpoint.split(".")[0]
+        return next((self._started(one) for one in capture.attacked if one.name == name), {})
+
+    def _started(self, attacked: AttackedEndpoint) -> dict[str, bool]:
+        """Processes that the window saw start, and whether that was among the attack's starts.
+
+        Left out are those that started near these and, where more processes started among them than the attack had, those
+        among them: some are others'.
+        """
+        graph = self.graph
+        apart = {
+            node: min(max(first - ts, ts - last, 0) for first, last in attacked.spans)
+            for kind, node, ts in zip(graph.edge_types, graph.edge_dsts, graph.edge_times, strict=True)
+            if kind == "spawned"
+        }
+        among = [node for node, distance in apart.items() if distance <= _ROUNDING]
+        labels = {node: False for node, distance in apart.items() if distance > _NEAR}
+        return labels | (dict.fromkeys(among, True) if len(among) <= attacked.n_starts else {})
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Judged:
         is_attack, attack_prob, start, end: (n_windows,); times in microseconds.
         capture, endpoint, label: of each window.
         groups: of each window, its capture's techniques (Windows) or role (Linux).
+        techniques: of each window, its capture's techniques.
     """
 
     is_attack: Bools
@@ -43,6 +44,7 @@ class Judged:
     endpoint: tuple[str, ...]
     label: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
+    techniques: tuple[tuple[str, ...], ...]
 
     def part(self, rows: Ints) -> "Judged":
         """Some of the windows; a row may come twice."""
@@ -50,6 +52,7 @@ class Judged:
             self.is_attack[rows], self.attack_prob[rows], self.start[rows], self.end[rows],
             tuple(self.capture[row] for row in rows), tuple(self.endpoint[row] for row in rows),
             tuple(self.label[row] for row in rows), tuple(self.groups[row] for row in rows),
+            tuple(self.techniques[row] for row in rows),
         )  # fmt: skip
 
 
@@ -107,6 +110,7 @@ def judged(examples: Sequence[Example], attack_prob: Floats) -> Judged:
         endpoint=tuple(one.graph.endpoint for one in examples),
         label=tuple(one.label for one in examples),
         groups=tuple((one.capture.role,) if one.capture.role else one.capture.techniques for one in examples),
+        techniques=tuple(one.capture.techniques for one in examples),
     )
 
 

@@ -23,7 +23,7 @@ from models.vocabulary import Vocabulary
 __all__ = ["FitConfig", "Window", "fit", "logits_of", "prepared"]
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.int8]
 
 _EDGES_PER_PASS = 16_384
 _WARM_UP = 20  # steps
@@ -73,14 +73,14 @@ class Window:
         is_attack: its label.
         weight: what it counts beside other windows.
         capture: recording that it is of.
-        attack_nodes: (n_nodes,) whether a node is a process of the intrusion; None where that is not known.
+        process_labels: (n_nodes,) 1 for a process of the intrusion, 0 for another, -1 for what is no process or not known.
     """
 
     tensors: GraphTensors
     is_attack: bool
     weight: float
     capture: str
-    attack_nodes: Bools | None = None
+    process_labels: Labels
 
 
 def prepared(examples: Sequence[Example], vocabulary: Vocabulary) -> list[Window]:
@@ -91,7 +91,7 @@ def prepared(examples: Sequence[Example], vocabulary: Vocabulary) -> list[Window
             one.is_attack,
             USED_LABELS[one.label],
             one.capture.tenant,
-            _attack_nodes(one),
+            _process_labels(one),
         )
         for one in examples
     ]
@@ -158,28 +158,23 @@ def _groups(network: WindowGAT, config: FitConfig) -> list[dict[str, object]]:
     ]
 
 
-def _attack_nodes(example: Example) -> Bools | None:
-    """Which nodes are the intrusion's processes, in the order of `to_tensors`."""
-    ids = example.attack_nodes
-    return None if ids is None else np.array([node in ids for node in sorted(example.graph.node_ids)], dtype=bool)
+def _process_labels(example: Example) -> Labels:
+    """What is known of the nodes, in the order of `to_tensors`."""
+    known = example.process_labels
+    return np.array([int(known.get(node, -1)) for node in sorted(example.graph.node_ids)], dtype=np.int8)
 
 
 def _process_loss(
     suspicion: Tensor, batch: GraphBatch, members: Sequence[int], windows: Sequence[Window], config: FitConfig
 ) -> Tensor:
-    """Cross-entropy over the processes of those windows in which it is known which are the intrusion's; 0 without any."""
-    known, told = [], []
-    for number in members:
-        nodes = windows[number].attack_nodes
-        n_nodes = windows[number].tensors.n_nodes
-        known.append(np.full(n_nodes, nodes is not None))
-        told.append(np.zeros(n_nodes, dtype=bool) if nodes is None else nodes)
-    counts = torch.from_numpy(np.concatenate(known)) & is_process(batch.node_type)
+    """Cross-entropy over the processes of which is known whether they are the intrusion's; 0 without any."""
+    labels = torch.from_numpy(np.concatenate([windows[number].process_labels for number in members]))
+    counts = (labels >= 0) & is_process(batch.node_type)
     if not counts.any():
         return suspicion.sum() * 0
-    target = torch.from_numpy(np.concatenate(told))[counts].to(suspicion.dtype)
+    target = labels.to(suspicion.dtype)
     return nn.functional.binary_cross_entropy_with_logits(
-        suspicion[counts], target, pos_weight=suspicion.new_tensor(config.process_weight)
+        suspicion[counts], target[counts], pos_weight=suspicion.new_tensor(config.process_weight)
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.tensors import GraphBatch
+from models.tensors import PROCESS, GraphBatch
 from pipelines.schemas.graphs import EDGE_TYPES, NODE_TYPES
 
 __all__ = ["GraphAttention", "NetworkConfig", "WindowGAT", "is_process"]
@@ -17,7 +17,6 @@ __all__ = ["GraphAttention", "NetworkConfig", "WindowGAT", "is_process"]
 _FREQUENCIES = (1.0, 2.0, 4.0, 8.0, 16.0)  # periods of an edge's time, in windows
 _TIME_FEATURES = 2 * len(_FREQUENCIES) + 5
 _GAP_SCALE = 1_000.0  # log(1 + gap) tells milliseconds from seconds from minutes
-_PROCESS = NODE_TYPES.index("process") + 1
 _NO_PROCESS = -15.0  # suspicion, in logits, of a window without processes
 _FIRST_SUSPICION = -4.0  # few processes are an intruder's
 
@@ -224,7 +223,7 @@ def _highest_process(suspicion: Tensor, batch: GraphBatch) -> Tensor:
 
 def is_process(node_type: Tensor) -> Tensor:
     """Which nodes are processes, as `GraphBatch.node_type` numbers them."""
-    return node_type == _PROCESS
+    return node_type == PROCESS
 
 
 def _mean_and_maximum(nodes: Tensor, window: Tensor, n_windows: int) -> Tensor:

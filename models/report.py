@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from models.captures import Split
+from models.controls import CONTROLS
+from models.coverage import navigator_layer, tactic_rows, technique_coverage
 from models.evaluation import Group, Judged, Outcome
+from models.faithfulness import FIGURES_OF_EXPLANATIONS, Faithfulness
 from models.plots import write_plots
 from models.weights import Calibration
 
@@ -51,6 +54,8 @@ class Evaluation:
         calibration: of the model.
         card: of the model.
         peers: ranking figures of the baselines, empty where none were fitted.
+        explanations: how far its explanations can be trusted.
+        controls: ranking figures of `models.controls`, empty where none were fitted.
         holdout: digest of the held-out windows and labels.
     """
 
@@ -63,18 +68,26 @@ class Evaluation:
     calibration: Calibration
     card: Mapping[str, Any]
     peers: Mapping[str, Mapping[str, float]]
+    explanations: Faithfulness
+    controls: Mapping[str, Mapping[str, float]]
     holdout: str
 
 
 def write_report(folder: Path, evaluation: Evaluation) -> None:
-    """Write ``<platform>.md`` and its plots, and the index anew from all pages that are there."""
+    """Write ``<platform>.md`` and its plots, and anew from all pages that are there the index, techniques and layer."""
     folder.mkdir(parents=True, exist_ok=True)
     platform = evaluation.platform
     write_plots(folder, platform, evaluation.windows, evaluation.calibration.threshold)
     (folder / f"{platform}.md").write_text(_page(evaluation))
     figures = {name: round(value, 4) for name, value in evaluation.outcome.as_metrics().items()}
-    (folder / f"{platform}.json").write_text(json.dumps(figures, indent=1) + "\n")
-    (folder / "README.md").write_text(_index(folder))
+    coverage = technique_coverage(evaluation.windows, evaluation.calibration.threshold)
+    found = {"figures": figures, "techniques": [one.as_numbers() for one in coverage]}
+    (folder / f"{platform}.json").write_text(json.dumps(found, indent=1) + "\n")
+    told = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json")) if path.stem in _KIND}
+    (folder / "README.md").write_text(_index({name: one["figures"] for name, one in told.items()}))
+    by_technique = {name: one["techniques"] for name, one in told.items()}
+    (folder / "techniques.md").write_text(_techniques(by_technique))
+    (folder / "attack-coverage.json").write_text(json.dumps(navigator_layer(by_technique), indent=1) + "\n")
 
 
 def figure_text(name: str, value: float) -> str:
@@ -103,11 +116,19 @@ def _page(evaluation: Evaluation) -> str:
         "The same windows and vocabulary. The simpler models are not calibrated, so only their ranking is compared.",
         _table(("model", "PR-AUC", "ROC-AUC", "recall at 1 % false"), _peer_rows(evaluation)),
         *_who_is_better(evaluation),
+        *_controls(evaluation.controls),
         f"## By {kind}",
         f"A window of several {kind}s counts in each."
         if kind == "technique" else "Captures of a role are benign hosts and intrusions on such hosts.",
         _table((kind, "captures", "attack windows", "found", "other windows", "false"), [
             (g.name, g.n_captures, g.n_attack, g.n_found, g.n_other, g.n_false) for g in evaluation.groups
+        ]),
+        "## What its explanations are worth",
+        "Means over held-out windows with attack that are flagged. An event is of a process of the attack where one is at "
+        "either end of it.",
+        _table(("figure", "value"), [
+            (label, figure_text(name, getattr(evaluation.explanations, name)))
+            for name, label in FIGURES_OF_EXPLANATIONS.items()
         ]),
         "## Plots",
         "\n".join(f"![{title}]({evaluation.platform}-{name}.png)" for name, title in _PLOTS),
@@ -144,9 +165,21 @@ def _who_is_better(evaluation: Evaluation) -> list[str]:
     return [f"As good or better by PR-AUC (to {_NO_DIFFERENCE}): {'; '.join(equal)}."] if equal else []
 
 
-def _index(folder: Path) -> str:
-    pages = [path for path in sorted(folder.glob("*.json"))]
-    figures = {path.stem: json.loads(path.read_text()) for path in pages}
+def _controls(controls: Mapping[str, Mapping[str, float]]) -> list[str]:
+    if not controls:
+        return []
+    rows = [(CONTROLS[name], *(figure_text(n, told[n]) for n in ("pr_auc", "roc_auc")))
+            for name, told in controls.items() if name in CONTROLS]  # fmt: skip
+    prior = figure_text("pr_auc", controls["prior"]["pr_auc"])
+    return [
+        "## What can be told without seeing the attack",
+        f"Regressions that are shown nothing of it. Chance is a PR-AUC of {prior} and a ROC-AUC of 0.5; what is above it, the "
+        "captures give away by how they were recorded, and a model may live on it.",
+        _table(("shown", "PR-AUC", "ROC-AUC"), rows),
+    ]
+
+
+def _index(figures: Mapping[str, Mapping[str, float]]) -> str:
     rows = [
         (label, *(figure_text(name, told.get(name, float("nan"))) for told in figures.values()))
         for name, label in {"n_attack": "windows with attack", "n_other": "windows without", **FIGURES}.items()
@@ -154,9 +187,22 @@ def _index(folder: Path) -> str:
     return "\n\n".join([
         "# Evaluation of the models",
         "What was held out from training, by whole captures and whole techniques (Windows) or roles of hosts (Linux). "
-        "Figures are of windows unless they say otherwise; how each is made is in `models/evaluation.py`.",
+        "Figures are of windows unless they say otherwise; how each is made is in `models/evaluation.py`. What was found of "
+        "each ATT&CK technique is in [techniques.md](techniques.md), and as a layer for MITRE's Navigator in "
+        "[attack-coverage.json](attack-coverage.json).",
         _table(("figure", *(f"[{name}]({name}.md)" for name in figures)), rows),
         _LIMITS,
+    ]) + "\n"  # fmt: skip
+
+
+def _techniques(of_platform: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    return "\n\n".join([
+        "# Techniques that were held out, and what was found of them",
+        "Written by `logster models train`. Windows with attack of held-out captures at or over the threshold, by tactic and "
+        "technique. A capture's windows count for all of its techniques: labels do not say which step a window holds. Most "
+        "techniques have one or two captures, so a row is a sign and no rate. `unknown`: no capture of it was held out on "
+        "that platform; every technique that is not here is unknown on all.",
+        _table(("tactic", "technique", "name", *of_platform), tactic_rows(of_platform)),
     ]) + "\n"  # fmt: skip
 
 

@@ -14,7 +14,13 @@ import torch
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from models.explanation import Contribution, contributions, logits_with_shares
+from models.explanation import (
+    Contribution,
+    contributions,
+    logits_with_shares,
+    weights_by_gradient,
+    weights_by_suspicion,
+)
 from models.tensors import GraphTensors, WindowGraph, collate, graphs_of_batch, to_tensors
 from models.weights import LoadedModel, ModelRef, load_model
 from pipelines.lake import spark_schema
@@ -117,32 +123,45 @@ def _passes(
 def _score_pass(model: LoadedModel, part: Sequence[tuple[WindowGraph, GraphTensors]]) -> Iterator[WindowScore]:
     calibration = model.calibration
     with torch.no_grad():
-        logits = model.network(collate([tensors for _, tensors in part], dtype=_PRECISION))
+        logits, suspicion = model.network.judged(collate([tensors for _, tensors in part], dtype=_PRECISION))
     raised = (logits[:, 1] - logits[:, 0]) * calibration.scale + calibration.shift
     probabilities = torch.sigmoid(raised).tolist()
     worth = [number for number, probability in enumerate(probabilities) if probability >= EXPLAINED_FROM]
-    explained = dict(zip(worth, _explained(model, [part[number] for number in worth]), strict=True))
-    for number, (_, tensors) in enumerate(part):
+    weighed = _by_gradient(model, part, worth) if suspicion is None else _by_suspicion(part, worth, suspicion)
+    explained = dict(zip(worth, weighed, strict=True))
+    for number, (graph, tensors) in enumerate(part):
         yield WindowScore(
             attack_prob=probabilities[number],
             is_attack=probabilities[number] >= calibration.threshold,
-            contributing_events=explained.get(number, []),
+            contributing_events=contributions(graph, explained.get(number, {})),
             n_nodes=tensors.n_nodes,
             n_edges=tensors.n_edges,
         )
 
 
-def _explained(model: LoadedModel, part: Sequence[tuple[WindowGraph, GraphTensors]]) -> Iterator[list[Contribution]]:
-    if not part:
+def _by_suspicion(
+    part: Sequence[tuple[WindowGraph, GraphTensors]], worth: Sequence[int], suspicion: torch.Tensor
+) -> Iterator[dict[str, float]]:
+    """Events' weights of the windows worth it, by what the pass that scored them suspects."""
+    of_window = torch.split(suspicion, [tensors.n_nodes for _, tensors in part])
+    for number in worth:
+        graph, tensors = part[number]
+        yield weights_by_suspicion(graph, tensors, of_window[number].tolist())
+
+
+def _by_gradient(
+    model: LoadedModel, part: Sequence[tuple[WindowGraph, GraphTensors]], worth: Sequence[int]
+) -> Iterator[dict[str, float]]:
+    """Events' weights of the windows worth it, by another pass and back."""
+    if not worth:
         return
-    batch = collate([tensors for _, tensors in part], dtype=_PRECISION)
+    chosen = [part[number] for number in worth]
+    batch = collate([tensors for _, tensors in chosen], dtype=_PRECISION)
     _, edge_shares, node_shares = logits_with_shares(model.network, batch)
-    all_edges, all_nodes = edge_shares.tolist(), node_shares.tolist()
-    edge, node = 0, 0
-    for graph, tensors in part:
-        edges, nodes = all_edges[edge : edge + tensors.n_edges], all_nodes[node : node + tensors.n_nodes]
-        edge, node = edge + tensors.n_edges, node + tensors.n_nodes
-        yield contributions(graph, tensors, edges, nodes)
+    edges = torch.split(edge_shares, [tensors.n_edges for _, tensors in chosen])
+    nodes = torch.split(node_shares, [tensors.n_nodes for _, tensors in chosen])
+    for (graph, tensors), of_edges, of_nodes in zip(chosen, edges, nodes, strict=True):
+        yield weights_by_gradient(graph, tensors, of_edges.tolist(), of_nodes.tolist())
 
 
 def _loaded(ref: ModelRef) -> LoadedModel:

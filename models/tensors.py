@@ -19,13 +19,25 @@ from models.vocabulary import Vocabulary
 from pipelines.errors import GraphError
 from pipelines.schemas.graphs import EDGE_TYPES, NODE_TYPES
 
-__all__ = ["GraphBatch", "GraphTensors", "WindowGraph", "collate", "graphs_of_batch", "to_tensors"]
+__all__ = [
+    "PROCESS",
+    "SPAWNED",
+    "GraphBatch",
+    "GraphTensors",
+    "WindowGraph",
+    "collate",
+    "graphs_of_batch",
+    "to_tensors",
+]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 _NODE_TYPE = {name: number for number, name in enumerate(NODE_TYPES, start=1)}
 _EDGE_TYPE = {name: number for number, name in enumerate(EDGE_TYPES, start=1)}
 _SECOND = 1_000_000
+
+PROCESS, SPAWNED = _NODE_TYPE["process"], _EDGE_TYPE["spawned"]
+"""Numbers of a node's and an edge's type, as `GraphTensors` has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ the training captures alone.
 
 import logging
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +20,7 @@ import torch
 from models.baselines import bag_logits
 from models.calibration import fit_calibration, probabilities
 from models.captures import Capture, Split, mark_of, read_captures, read_labels, split_of
+from models.controls import controls
 from models.dataset import (
     Example,
     TrainingSet,
@@ -39,6 +40,7 @@ from models.evaluation import (
     precision_recall,
     roc_auc,
 )
+from models.faithfulness import Faithfulness, faithfulness
 from models.fitting import FitConfig, Window, fit, logits_of, prepared
 from models.network import NetworkConfig, WindowGAT
 from models.registry import CHAMPION, Registry, model_name
@@ -46,7 +48,7 @@ from models.report import Evaluation, write_report
 from models.selection import cross_validate, folds_of
 from models.tokens import names_in, tokens_of, unnamed
 from models.vocabulary import Vocabulary
-from models.weights import Calibration, LoadedModel, save_model
+from models.weights import Calibration, LoadedModel, load_model, save_model
 from pipelines.errors import ModelError
 from pipelines.session import start_session
 from pipelines.settings import Settings
@@ -59,6 +61,7 @@ Floats = npt.NDArray[np.float64]
 _LOG = logging.getLogger(__name__)
 
 
+_SEED = 3  # of what is drawn to judge explanations and for the controls
 _NETWORK = (("attention_readout", True), ("dropout", 0.3), ("word_dim", 32))
 
 
@@ -94,7 +97,7 @@ class TrainingConfig:
 
 CONFIGS = {
     "windows": TrainingConfig(FitConfig(epochs=20)),
-    # the recorder noted which processes were the intruder's
+    # not on Windows: its captures have hardly a process that a person started and that is not the attack's
     "linux": TrainingConfig(FitConfig(windows_per_capture=6), network=(*_NETWORK, ("process_evidence", True))),
 }
 
@@ -181,8 +184,8 @@ def evaluate(
     windows = prepared(held_out, model.vocabulary)
     logits = logits_of(model.network, [window.tensors for window in windows])
     told = judged(held_out, probabilities(logits, model.calibration))
-    card = dict(model.card)
-    return _evaluation(model.platform, told, split, model.calibration, card, {}, digest_of_examples(held_out))
+    explanations, holdout = faithfulness(model, held_out, seed=_SEED), digest_of_examples(held_out)
+    return _evaluation(model.platform, told, split, model.calibration, dict(model.card), explanations, holdout)
 
 
 def note_evaluation(registry: Registry, name: str, version: str, evaluation: Evaluation) -> None:
@@ -218,11 +221,12 @@ def _train_one(dataset: TrainingSet, split: Split, config: TrainingConfig, out: 
     inner = judge(judged(taught, probabilities(validated, calibration)), calibration.threshold)
     peers = _peers(config, vocabulary, windows, unseen, told, progress)
     card = _card(dataset, split, config, outcome, inner)
-    save_model(
-        out / f"{model_name(dataset.platform)}.pt", network, vocabulary,
-        platform=dataset.platform, calibration=calibration, card=card,
-    )  # fmt: skip
-    return _evaluation(dataset.platform, told, split, calibration, card, peers, digest_of_examples(held_out))
+    file = out / f"{model_name(dataset.platform)}.pt"
+    save_model(file, network, vocabulary, platform=dataset.platform, calibration=calibration, card=card)
+    explanations = faithfulness(load_model(file), held_out, seed=_SEED)
+    holdout = digest_of_examples(held_out)
+    blind = controls(taught, held_out, vocabulary, seed=_SEED)
+    return _evaluation(dataset.platform, told, split, calibration, card, explanations, holdout, peers, blind)
 
 
 def vocabulary_of(examples: Sequence[Example], *, size: int, min_captures: int) -> Vocabulary:
@@ -277,8 +281,10 @@ def _evaluation(
     split: Split,
     calibration: Calibration,
     card: dict[str, Any],
-    peers: dict[str, dict[str, float]],
+    explanations: Faithfulness,
     holdout: str,
+    peers: Mapping[str, Mapping[str, float]] | None = None,
+    blind: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Evaluation:
     threshold = calibration.threshold
     ends = intervals(
@@ -292,17 +298,9 @@ def _evaluation(
         seed=card.get("training", {}).get("seed", 0),
     )
     return Evaluation(
-        platform,
-        told,
-        judge(told, threshold),
-        ends,
-        by_group(told, threshold),
-        split,
-        calibration,
-        card,
-        peers,
-        holdout,
-    )
+        platform, told, judge(told, threshold), ends, by_group(told, threshold), split, calibration, card,
+        peers or {}, explanations, blind or {}, holdout,
+    )  # fmt: skip
 
 
 def _card(

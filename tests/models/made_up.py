@@ -98,7 +98,7 @@ def noted(n_captures: int) -> list[Example]:
             for node, text in zip(graph.node_ids, graph.node_texts, strict=True)
             if node in pid_of
             and one.is_attack
-            and any(tool in text for tool in ("whoami", "uname", "shadow", "/tmp/.x", "nc -e"))
+            and any(tool in text for tool in ("whoami", "\nid\n", "uname", "shadow", "/tmp/.x", "nc -e"))
         )
         renamed = replace(
             graph,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.captures import Capture, read_captures, split_of
+from models.captures import Capture, read_captures, read_labels, split_of
 
 pytestmark = pytest.mark.fast
 
@@ -43,6 +43,16 @@ def test_split_of_the_labelled_captures_leaves_enough_on_both_sides(shared_data:
         attacked = {one.tenant for one in captures if one.is_attack}
         share = len(attacked & set(split.held_out)) / len(attacked)
         assert 0.2 < share < 0.6
+
+
+def test_starts_of_attacks_lie_within_the_labelled_captures_windows(shared_data: Path) -> None:
+    captures = {one.tenant: one for one in read_captures(shared_data, ["windows"])}
+    attacked = [(one.tenant, each) for one in captures.values() for each in one.attacked]
+    assert len(attacked) > 50 and all(captures[tenant].is_attack for tenant, _ in attacked)
+    labelled = {(one.tenant, one.endpoint, one.label): one for one in read_labels(shared_data)}
+    for tenant, each in attacked:
+        assert each.n_starts > 0 and (tenant, each.name, "attack") in labelled
+        assert all(0 < first <= last + 1_000 for first, last in each.spans)  # of one start both ends are the same
 
 
 def _check(split, captures) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,7 @@ from models.evaluation import (
     precision_recall,
     roc_auc,
 )  # fmt: skip
+from models.faithfulness import Faithfulness
 from models.report import Evaluation, write_report
 from models.weights import Calibration
 from tests.models.made_up import examples
@@ -104,15 +107,25 @@ def test_report_names_what_was_held_out_and_its_index_shows_both_platforms(tmp_p
     for platform in ("windows", "linux"):
         evaluation = Evaluation(
             platform, windows, judge(windows, 0.7), {"recall": (0.1, 0.9)}, by_group(windows, 0.7), split, Calibration(),
-            card, {"words": {"pr_auc": 0.5, "roc_auc": 0.5, "recall_at_1_percent": 0.1}}, "d",
+            card, {"words": {"pr_auc": 0.5, "roc_auc": 0.5, "recall_at_1_percent": 0.1}},
+            Faithfulness(2, 0.625, 0.125, 0, float("nan"), float("nan"), 1.75),
+            {"prior": {"pr_auc": 0.375, "roc_auc": 0.5}, "volume": {"pr_auc": 0.4375, "roc_auc": 0.5}}, "d",
         )  # fmt: skip
         write_report(tmp_path, evaluation)
     page, index = (tmp_path / "linux.md").read_text(), (tmp_path / "README.md").read_text()
     assert "role1" in page and "0.100 – 0.900" in page and "`abc`" in page
+    assert "| 0.625 |" in page and "| – |" in page
+    assert "a PR-AUC of 0.375" in page and "| numbers of nodes and edges | 0.438 | 0.500 |" in page
     assert "[linux](linux.md)" in index and "[windows](windows.md)" in index
     assert all(
         (tmp_path / f"linux-{name}.png").stat().st_size < 60_000 for name in ("pr", "reliability", "probabilities")
     )
+    found = sum(one.is_attack and p >= 0.7 for one, p in zip(made, windows.attack_prob, strict=True))
+    row = f"{found} of 6 windows, "
+    assert (tmp_path / "techniques.md").read_text().count(row) == 2
+    layer = json.loads((tmp_path / "attack-coverage.json").read_text())
+    (measured,) = [one for one in layer["techniques"] if "score" in one]
+    assert measured["techniqueID"] == "T1059" and measured["score"] == round(100 * found / 6)
 
 
 def _judged(is_attack, p, *, start=None, endpoint=None, capture=None) -> Judged:
@@ -120,5 +133,5 @@ def _judged(is_attack, p, *, start=None, endpoint=None, capture=None) -> Judged:
     first = np.array(start if start is not None else range(n), dtype=np.int64) * MINUTE
     return Judged(
         np.array(is_attack), np.array(p), first, first + 3 * MINUTE, tuple(capture or ["c"] * n),
-        tuple(endpoint or ["e"] * n), ("normal",) * n, (("g",),) * n,
+        tuple(endpoint or ["e"] * n), ("normal",) * n, (("g",),) * n, (("T1059",),) * n,
     )  # fmt: skip

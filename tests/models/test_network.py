@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from models.explanation import weights_by_suspicion
 from models.network import GraphAttention, NetworkConfig, WindowGAT
 from models.scoring import double_precision, score_graphs
 from models.tensors import WindowGraph, collate, to_tensors
@@ -22,12 +24,13 @@ def vocabulary() -> Vocabulary:
     return vocabulary_of(examples(8), size=2_000, min_captures=2)
 
 
-@pytest.fixture(scope="module")
-def model(vocabulary: Vocabulary) -> LoadedModel:
+@pytest.fixture(scope="module", params=[True, False], ids=["suspects processes", "does not"])
+def model(vocabulary: Vocabulary, request: pytest.FixtureRequest) -> LoadedModel:
     torch.manual_seed(5)
-    config = NetworkConfig(n_words=len(vocabulary), attention_readout=True, process_evidence=True)
+    config = NetworkConfig(n_words=len(vocabulary), attention_readout=True, process_evidence=request.param)
     network = WindowGAT(config)
-    torch.nn.init.normal_(network.suspicion.weight)
+    if request.param:
+        torch.nn.init.normal_(network.suspicion.weight)
     network.eval().requires_grad_(False)
     return double_precision(LoadedModel(network, vocabulary, Calibration(), "linux", {}))
 
@@ -84,6 +87,32 @@ def test_times_and_directions_reach_the_score(model: LoadedModel) -> None:
     turned = replace(graph, edge_srcs=graph.edge_dsts, edge_dsts=graph.edge_srcs)
     scores = {round(score.attack_prob, 9) for score in score_graphs(model, [graph, later, turned])}
     assert len(scores) == 3
+
+
+def test_weights_of_events_are_shares_of_all_that_raises_the_score(model: LoadedModel) -> None:
+    graph = window(11, attack=True)
+    (score,) = score_graphs(model, [graph])
+    weights = [one.weight for one in score.contributing_events]
+    assert len(weights) == 10 and weights == sorted(weights, reverse=True)
+    assert 0 < min(weights) and sum(weights) < 1
+    assert {one.event_id for one in score.contributing_events} < set(graph.edge_event_ids)
+
+
+def test_an_event_weighs_what_the_most_suspicious_process_at_its_ends_does(vocabulary: Vocabulary) -> None:
+    graph = replace(
+        window(1, attack=False, n_commands=0), node_ids=["parent", "child", "file", "other"],
+        node_types=["process", "process", "file", "process"], node_labels=[""] * 4, node_texts=[""] * 4,
+        edge_srcs=["parent", "child", "child", "parent", "other"], edge_dsts=["child", "file", "file", "other", "file"],
+        edge_types=["spawned", "executed", "wrote", "spawned", "read"], edge_times=[1, 1, 2, 3, 4],
+        edge_event_ids=["start", "start", "write", "other start", "read"], edge_texts=[""] * 5,
+    )  # fmt: skip
+    tensors = to_tensors(graph, vocabulary)
+    suspicion = {"parent": -2.0, "child": 2.0, "file": 9.0, "other": -9.0}
+    weights = weights_by_suspicion(graph, tensors, [suspicion[node] for node in sorted(graph.node_ids)])
+    p = {node: 1 / (1 + math.exp(-value)) for node, value in suspicion.items()}
+    assert weights == pytest.approx({
+        "start": p["child"], "write": 0.9 * p["child"], "other start": 0.9 * p["parent"], "read": 0.7 * p["other"],
+    })  # fmt: skip
 
 
 def test_empty_window_has_a_score(model: LoadedModel) -> None:

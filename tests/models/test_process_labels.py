@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.captures import AttackedEndpoint
 from models.dataset import Example
 from models.evaluation import average_precision
 from models.fitting import FitConfig, _process_loss, fit, prepared
@@ -16,7 +17,7 @@ from tests.models.made_up import noted
 
 
 @pytest.mark.fast
-def test_nodes_are_told_by_the_pid_in_their_key_alone() -> None:
+def test_processes_are_told_by_the_pid_in_their_key_where_pids_were_noted() -> None:
     one = noted(2)[0]
     graph = replace(
         one.graph,
@@ -25,9 +26,41 @@ def test_nodes_are_told_by_the_pid_in_their_key_alone() -> None:
         edge_srcs=[], edge_dsts=[], edge_types=[], edge_times=[], edge_event_ids=[], edge_texts=[],
     )  # fmt: skip
     capture = replace(one.capture, attack_pids=frozenset({12}))
-    assert Example(graph, "attack", capture).attack_nodes == {"web/12@17"}
-    assert Example(graph, "normal", replace(capture, attack_pids=frozenset())).attack_nodes == frozenset()
-    assert Example(graph, "attack", replace(capture, attack_pids=None)).attack_nodes is None
+    labels = Example(graph, "attack", capture).process_labels
+    assert labels == {node: node == "web/12@17" for node in graph.node_ids}
+    quiet = Example(graph, "normal", replace(capture, attack_pids=frozenset())).process_labels
+    assert quiet == dict.fromkeys(graph.node_ids, False)
+
+
+@pytest.mark.fast
+def test_processes_are_told_by_their_start_where_only_times_are_known() -> None:
+    one = noted(1)[0]
+    started = {
+        "at the first": 10,
+        "at the last": 20,
+        "between": 15,
+        "just after": 22,
+        "just before": 6,
+        "long before": 1,
+    }
+    graph = replace(
+        one.graph, endpoint="ws-1.acme.example",
+        node_ids=[*started, "not seen to start", "file"], node_types=["process"] * 7 + ["file"],
+        node_labels=[""] * 8, node_texts=[""] * 8,
+        edge_srcs=["not seen to start"] * 6 + ["between"], edge_dsts=[*started, "file"],
+        edge_types=["spawned"] * 6 + ["wrote"], edge_times=[second * 1_000_000 for second in [*started.values(), 15]],
+        edge_event_ids=[""] * 7, edge_texts=[""] * 7,
+    )  # fmt: skip
+    spans = ((10_000_000, 20_000_000),)
+    attacked = (AttackedEndpoint("ws-1", 3, spans), AttackedEndpoint("ws-2", 9, ((0, 60_000_000),)))
+    capture = replace(one.capture, attack_pids=None, attacked=attacked)
+    told = {"at the first": True, "at the last": True, "between": True, "long before": False}
+    assert Example(graph, "attack", capture).process_labels == told
+    fewer = replace(capture, attacked=(AttackedEndpoint("ws-1", 2, spans),))
+    assert Example(graph, "attack", fewer).process_labels == {"long before": False}
+    assert Example(replace(graph, endpoint="ws-3"), "touched", capture).process_labels == {}
+    harmless = replace(capture, is_attack=False, attacked=())
+    assert Example(graph, "normal", harmless).process_labels == dict.fromkeys(graph.node_ids[:-1], False)
 
 
 @pytest.mark.fast
@@ -35,8 +68,8 @@ def test_labels_of_processes_stand_in_the_order_of_the_tensors() -> None:
     made = noted(4)
     vocabulary = vocabulary_of(made, size=2_000, min_captures=1)
     for one, window in zip(made, prepared(made, vocabulary), strict=True):
-        ids = one.attack_nodes
-        assert ids is not None and bool(ids) is one.is_attack
+        labels = one.process_labels
+        assert any(labels.values()) is one.is_attack
         texts = dict(zip(one.graph.node_ids, one.graph.node_texts, strict=True))
         names = frozenset({"machine-1"})
         first = 0
@@ -46,7 +79,7 @@ def test_labels_of_processes_stand_in_the_order_of_the_tensors() -> None:
             first += n_words
             if "/" in node:
                 assert words == vocabulary.ids("process", texts[node], names).tolist()
-            assert bool(window.attack_nodes[place]) is (node in ids)
+            assert window.process_labels[place] == labels.get(node, -1)
 
 
 @pytest.mark.fast
@@ -54,7 +87,7 @@ def test_processes_that_nobody_noted_correct_nothing() -> None:
     made = noted(2)
     vocabulary = vocabulary_of(made, size=2_000, min_captures=1)
     known = prepared(made, vocabulary)
-    unknown = [replace(window, attack_nodes=None) for window in known]
+    unknown = [replace(window, process_labels=np.full(window.tensors.n_nodes, -1, np.int8)) for window in known]
     batch = collate([window.tensors for window in known])
     suspicion = torch.zeros(len(batch.node_type), requires_grad=True)
     members = list(range(len(known)))
@@ -78,5 +111,5 @@ def test_network_learns_which_processes_are_the_intruders() -> None:
         _, suspicion = network.judged(batch)
     assert suspicion is not None
     processes = is_process(batch.node_type).numpy()
-    truth = np.concatenate([window.attack_nodes for window in unseen])[processes]
+    truth = np.concatenate([window.process_labels for window in unseen])[processes] == 1
     assert average_precision(truth, suspicion.numpy()[processes].astype(np.float64)) > 0.9

@@ -19,7 +19,7 @@ from models.baselines import bag_logits
 from models.dataset import Example
 from models.evaluation import average_precision, roc_auc
 from models.faithfulness import events_of_attack, without_events
-from models.fitting import prepared
+from models.fitting import Window, prepared
 from models.vocabulary import Vocabulary
 from pipelines.schemas.graphs import EDGE_TYPES, NODE_TYPES
 
@@ -55,16 +55,17 @@ def controls(
     truth = np.array([one.is_attack for one in held_out])
     draw = np.random.default_rng(seed)
 
-    def words(train: Sequence[Example], judged: Sequence[Example]) -> Floats:
-        return bag_logits(prepared(train, vocabulary), prepared(judged, vocabulary), len(vocabulary))
+    def words(train: Sequence[Window], judged: Sequence[Window]) -> Floats:
+        return bag_logits(train, judged, len(vocabulary))
 
     logits = {"identity": _ranked(_identity, taught, held_out), "volume": _ranked(_volume, taught, held_out)}
     apart = [[_without_attack(one) for one in part if _is_noted(one)] for part in (taught, held_out)]
     if all(len({one.is_attack for one in part}) == 2 for part in apart):
-        logits["background"] = words(*apart)
+        logits["background"] = words(*(prepared(part, vocabulary) for part in apart))
     truths = {"background": np.array([one.is_attack for one in apart[1]])}
     figures = {name: _figures(truths.get(name, truth), found) for name, found in logits.items()}
-    deals = [_figures(truth, words(_dealt(taught, draw), held_out)) for _ in range(_DEALS)]
+    train, judged = prepared(taught, vocabulary), prepared(held_out, vocabulary)
+    deals = [_figures(truth, words(_dealt(train, draw), judged)) for _ in range(_DEALS)]
     figures["shuffled"] = {name: float(np.mean([deal[name] for deal in deals])) for name in deals[0]}
     return {"prior": {"pr_auc": float(truth.mean()), "roc_auc": 0.5}, **figures}
 
@@ -107,7 +108,9 @@ def _without_attack(example: Example) -> Example:
     return replace(example, graph=without_events(example.graph, events_of_attack(example)))
 
 
-def _dealt(examples: Sequence[Example], draw: np.random.Generator) -> list[Example]:
+def _dealt(windows: Sequence[Window], draw: np.random.Generator) -> list[Window]:
     """The windows with their labels dealt out anew."""
-    labels = [example.label for example in examples]
-    return [replace(one, label=label) for one, label in zip(examples, draw.permutation(labels).tolist(), strict=True)]
+    givers = [windows[number] for number in draw.permutation(len(windows)).tolist()]
+    return [
+        replace(one, is_attack=giver.is_attack, weight=giver.weight) for one, giver in zip(windows, givers, strict=True)
+    ]

@@ -5,7 +5,7 @@ Source: DeYoung et al. 2020 (ERASER), comprehensiveness, against as many events 
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,6 @@ class Faithfulness:
     share_of_attack: float
     share_of_attack_random: float
     time_ratio: float
-
-    def as_numbers(self) -> dict[str, float]:
-        """Plain numbers; what is not a number is left out."""
-        return {name: float(value) for name, value in asdict(self).items() if np.isfinite(value)}
 
 
 def faithfulness(model: LoadedModel, examples: Sequence[Example], *, seed: int, least_events: int = 20) -> Faithfulness:

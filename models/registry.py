@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -357,8 +358,8 @@ class Registry:
     def _is_shipped(self, version: ModelVersion) -> bool:
         if version.tags.get("origin") == SHIPPED_ORIGIN:
             return True
-        shipped = shipped_weights(_PLATFORM_OF[version.name])
-        return shipped.exists() and version.tags.get("digest") == digest_of(shipped.read_bytes())
+        digest = _shipped_digest(_PLATFORM_OF[version.name])
+        return digest is not None and str(version.tags.get("digest", "")) == digest
 
     def _card_figures(self, version: ModelVersion) -> dict[str, float]:
         try:
@@ -452,6 +453,13 @@ class Registry:
             known = self._usable[digest] = _Usable(load_model(path, digest=digest, platform=platform), state)
         config = {**known.model.card, "calibration": asdict(known.model.calibration)}
         return ModelRef(name, number, platform, digest, str(path), config=config)
+
+
+@cache
+def _shipped_digest(platform: str) -> str | None:
+    """SHA-256 of the shipped weights, read once a process and not once a version; None where none are shipped."""
+    shipped = shipped_weights(platform)
+    return digest_of(shipped.read_bytes()) if shipped.exists() else None
 
 
 def _state_of(path: Path) -> tuple[int, ...] | None:

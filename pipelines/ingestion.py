@@ -152,11 +152,13 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
     batch_id = f"{stream_id}/{number}"
     near = _since("ts", first - _GROUP_REACH) & ~_since("ts", last + _GROUP_REACH)
     existing = lake.read("events").where(near)
-    there = settled(existing.join(F.broadcast(events.select("event_id")), "event_id", "left_semi"))
+    # by their ids first: most batches bring no event that is there, and all of its columns of all that is near is much to read
+    known = settled(existing.select("event_id").join(F.broadcast(events.select("event_id")), "event_id", "left_semi"))
     unseen, whole, grown = events, events, None
-    if not there.isEmpty():
+    if not known.isEmpty():
+        there = settled(existing.join(F.broadcast(known), "event_id", "left_semi"))
         grown = _grown_events(lake, there, events)
-        unseen = settled(events.join(there.select("event_id"), "event_id", "left_anti"))
+        unseen = settled(events.join(known, "event_id", "left_anti"))
     if grown is not None:
         whole = events.join(grown.select("event_id"), "event_id", "left_anti").unionByName(grown)
 

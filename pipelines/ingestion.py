@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pipelines.lake import Lake
 from pipelines.lineage import released_after, settled
 from pipelines.normalise.auditd import AUDIT
-from pipelines.normalise.process_keys import process_marks, stale_events, unnamed_pids, with_process_keys
+from pipelines.normalise.process_keys import names_pids, process_marks, stale_ids, unnamed_pids, with_process_keys
 from pipelines.normalise.records import (
     by_kind,
     events_of,
@@ -35,6 +35,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GROUP_REACH = 10 * 60 * 1_000_000  # microseconds
 # a start tells about events up to this long before it (`pipelines.normalise.process_keys`)
 _MARK_REACH = 60 * 1_000_000
+# events whose pids are looked up: what is found for so many is some 60 MB, which driver and executors can hold
+_FEW = 200_000
 _ENDPOINT = ("tenant", "endpoint", "platform")
 _DERIVED = (
     "process_key", "parent_key", "target_key",
@@ -146,13 +148,13 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
     Returns:
         Number of events given.
     """
-    n_events, first, last = _bounds(events)
+    n_events, n_unnamed, first, last = _bounds(events)
     if not n_events:
         return 0
     batch_id = f"{stream_id}/{number}"
     near = _since("ts", first - _GROUP_REACH) & ~_since("ts", last + _GROUP_REACH)
     existing = lake.read("events").where(near)
-    # by their ids first: most batches bring no event that is there, and all of its columns of all that is near is much to read
+    # by their ids first: most batches bring no event that is there, and all columns of all that is near is much to read
     known = settled(existing.select("event_id").join(F.broadcast(events.select("event_id")), "event_id", "left_semi"))
     unseen, whole, grown = events, events, None
     if not known.isEmpty():
@@ -177,7 +179,7 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
 
     # looked for before this batch's own events are among them
     stale = _stale_events(lake, marks, grown, first - _MARK_REACH)
-    lake.append("events", _keyed(lake, unseen), app_id=stream_id, version=number)
+    lake.append("events", _keyed(lake, unseen, are_few=n_unnamed <= _FEW), app_id=stream_id, version=number)
     if grown is not None:
         prune = f"t.ts >= timestamp_micros({first - _GROUP_REACH})"
         lake.merge("events", settled(_keyed(lake, grown)), prune=prune)
@@ -186,10 +188,11 @@ def write_events(lake: Lake, events: DataFrame, *, stream_id: str, number: int) 
     return n_events
 
 
-def _keyed(lake: Lake, events: DataFrame) -> DataFrame:
+def _keyed(lake: Lake, events: DataFrame, *, are_few: bool = False) -> DataFrame:
     """Events with the keys of processes that the lake's marks give them."""
     asked = unnamed_pids(events)  # no more than a batch has, however many marks an endpoint has left in its life
-    return with_process_keys(events, lake.read("process_marks").join(F.broadcast(asked), asked.columns, "left_semi"))
+    marks = lake.read("process_marks").join(F.broadcast(asked), asked.columns, "left_semi")
+    return with_process_keys(events, marks, are_few=are_few)
 
 
 def _replace_marks(lake: Lake, grown: DataFrame) -> DataFrame:
@@ -225,8 +228,8 @@ def _stale_events(lake: Lake, marks: DataFrame, grown: DataFrame | None, since: 
     earlier = lake.read("events").where(_since("ts", since))
     if grown is not None:  # is keyed anyway
         earlier = earlier.join(grown.select("event_id"), "event_id", "left_anti")
-    stale = settled(stale_events(earlier, marks))
-    return None if stale.isEmpty() else stale
+    ids = settled(stale_ids(earlier, marks))
+    return None if ids.isEmpty() else settled(earlier.join(ids, "event_id", "left_semi"))
 
 
 def _rekey(lake: Lake, stale: DataFrame, since: int, batch_id: str) -> None:
@@ -267,10 +270,11 @@ def _work(kind: str, starts: Column, length: timedelta) -> Column:
     )
 
 
-def _bounds(events: DataFrame) -> tuple[int, int, int]:
-    """Number of events, and their first and last time in microseconds since 1970."""
-    row = events.agg(F.count(F.lit(1)), F.min(F.unix_micros("ts")), F.max(F.unix_micros("ts"))).first()
-    return (row[0], row[1], row[2]) if row is not None and row[0] else (0, 0, 0)
+def _bounds(events: DataFrame) -> tuple[int, int, int, int]:
+    """Number of events, of those with unnamed pids, and the first and last time in microseconds since 1970."""
+    at = F.unix_micros("ts")
+    row = events.agg(F.count(F.lit(1)), F.count_if(names_pids()), F.min(at), F.max(at)).first()
+    return (row[0], row[1], row[2], row[3]) if row is not None and row[0] else (0, 0, 0, 0)
 
 
 def _since(column: str, micros: int) -> Column:

@@ -2,7 +2,7 @@
 
 A pid's life on an endpoint is cut into generations by the starts and ends that were recorded (`process_marks`); a key
 names the generation in which an event lies. Everything is a function of the sets of events and marks, so that late
-marks only need `stale_events` to be keyed again.
+marks only need those of `stale_ids` to be keyed again.
 """
 
 from pyspark.sql import Column, DataFrame, Window
@@ -12,7 +12,7 @@ from pipelines.lake import conform
 from pipelines.normalise.auditd import AUDIT
 from pipelines.schemas.tables import table_named
 
-__all__ = ["process_marks", "stale_events", "unnamed_pids", "with_process_keys"]
+__all__ = ["names_pids", "process_marks", "stale_ids", "unnamed_pids", "with_process_keys"]
 
 _SECOND = 1_000_000  # microseconds
 _SAME_IMAGE_CHAIN = 60 * _SECOND  # Linux: an exec so soon after another by the same parent's child replaces its image
@@ -38,7 +38,7 @@ def process_marks(events: DataFrame) -> DataFrame:
     return conform(marks, table_named("process_marks"))
 
 
-def with_process_keys(events: DataFrame, marks: DataFrame) -> DataFrame:
+def with_process_keys(events: DataFrame, marks: DataFrame, *, are_few: bool = False) -> DataFrame:
     """Fill ``process_key``, ``parent_key``, ``target_key``; for auditd also what only other events tell.
 
     A key is the provider's own id where the event gives one. Else it is that of the generation of the pid that the
@@ -50,8 +50,12 @@ def with_process_keys(events: DataFrame, marks: DataFrame) -> DataFrame:
         events: rows of `EVENTS`, one an event_id.
         marks: `process_marks` of at least all events of their `unnamed_pids` up to the latest event; doubles do not
             matter.
+        are_few: whether what is found for events with `unnamed_pids` may be held whole by driver and executors, so that
+            the events stay where they are. Spark takes it for as large as all marks, and would move every event.
     """
     found = _found(_lookups(events), _spans(marks))
+    if are_few:
+        found = F.broadcast(found)
     is_audit = F.col("source").isin(*AUDIT)
     keyed = events.join(found, "event_id", "left")
     changes = {
@@ -69,20 +73,24 @@ def with_process_keys(events: DataFrame, marks: DataFrame) -> DataFrame:
     return keyed.withColumns(changes).select(*events.columns)
 
 
+def names_pids() -> Column:
+    """Whether an event of `EVENTS` has `unnamed_pids`."""
+    return F.size(_unnamed()) > 0
+
+
 def unnamed_pids(events: DataFrame) -> DataFrame:
     """Columns tenant, endpoint, pid: what must be looked up among `process_marks` to key these events, each once."""
     return events.select("tenant", "endpoint", F.explode(_unnamed()).alias("pid")).distinct()
 
 
-def stale_events(existing: DataFrame, new_marks: DataFrame) -> DataFrame:
-    """Of events already keyed, those whose keys may change now that marks have come."""
+def stale_ids(existing: DataFrame, new_marks: DataFrame) -> DataFrame:
+    """The ``event_id`` of events already keyed whose keys may change now that marks have come, each once."""
     since = new_marks.groupBy(*_PID).agg((F.min(F.unix_micros("ts")) - _STALE_REACH).alias("since"))
     named = existing.select(
         "event_id", "tenant", "endpoint", F.unix_micros("ts").alias("at"),
         F.explode(_unnamed()).alias("pid"),
     )  # fmt: skip
-    touched = named.join(F.broadcast(since), _PID).where(F.col("at") >= F.col("since")).select("event_id").distinct()
-    return existing.join(touched, "event_id", "left_semi")
+    return named.join(F.broadcast(since), _PID).where(F.col("at") >= F.col("since")).select("event_id").distinct()
 
 
 def _pid(role: str) -> Column:

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pipelines.lake import Lake
 from pipelines.lineage import released_after, settled
 from pipelines.normalise.auditd import AUDIT
+from pipelines.normalise.identity import content_id
 from pipelines.normalise.process_keys import names_pids, process_marks, stale_ids, unnamed_pids, with_process_keys
 from pipelines.normalise.records import (
     by_kind,
@@ -63,21 +64,20 @@ class BatchCounts:
 
 def raw_rows(lines: DataFrame, *, batch_id: str, received_at: datetime) -> DataFrame:
     """Turn a source's lines into ``raw`` rows with a ``source_problem`` beside them."""
-    identity = F.concat_ws(
-        "\u0000",
+    identity = (
         "tenant",
         F.coalesce("endpoint_hint", F.lit("")),
         F.coalesce(F.col("clock_offset_seconds"), F.lit(0)).cast("string"),
         "record",
+        # what a source could not read has no text of its own to be told apart by
+        F.when(F.col("source_problem").isNotNull(), F.col("origin")),
     )
     return (
         recognise_records(lines)
         .withColumn("received_at", F.lit(received_at).cast("timestamp"))
         .withColumn("batch_id", F.lit(batch_id))
-        # what a source could not read has no text of its own to be told apart by
-        .withColumn("record_id", F.sha2(F.when(F.col("source_problem").isNull(), identity).otherwise(
-            F.concat_ws("\u0000", identity, "origin")), 256))
-    )  # fmt: skip
+        .withColumn("record_id", content_id(*identity))
+    )
 
 
 @released_after()

@@ -9,7 +9,7 @@ WITH lines AS (
 ),
 heads AS (
     SELECT
-        line, sha256(concat(getvariable('tenant'), chr(1), line)) AS record_id,
+        line, left(sha256(concat(getvariable('tenant'), chr(1), line)), 32) AS record_id,
         unnest(regexp_extract(
             line, '^(?:node=(\S+) )?type=(\w+) msg=audit\((\d+\.\d+):(\d+)\):',
             ['endpoint', 'type', 'stamp', 'serial']))
@@ -52,7 +52,7 @@ named AS (
     SELECT *, called.call AS call, coalesce(nullif(called.exe, ''), nullif(told.exe, '')) AS process_path FROM events
 )
 SELECT
-    sha256(concat_ws(chr(1), getvariable('tenant'), endpoint, stamp, serial)) AS event_id,
+    left(sha256(concat_ws(chr(1), getvariable('tenant'), endpoint, stamp, serial)), 32) AS event_id,
     getvariable('tenant')::VARCHAR AS tenant,
     lower(endpoint) AS endpoint,
     'linux' AS platform,

@@ -3,7 +3,7 @@
 WITH lines AS (
     SELECT
         json::VARCHAR AS record,
-        sha256(concat(getvariable('tenant'), chr(1), json::VARCHAR)) AS record_id,
+        left(sha256(concat(getvariable('tenant'), chr(1), json::VARCHAR)), 32) AS record_id,
         from_json(json, '{"@timestamp": "VARCHAR", "winlog": {"channel": "VARCHAR", "provider_name": "VARCHAR",
             "event_id": "VARCHAR", "computer_name": "VARCHAR", "record_id": "VARCHAR", "keywords": ["VARCHAR"],
             "process": {"pid": "VARCHAR"}, "user": {"name": "VARCHAR", "domain": "VARCHAR"},

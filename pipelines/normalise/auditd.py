@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from pipelines.arrays import computed_once, distinct_neighbours, runs, unpacked
 from pipelines.normalise.auditd_syscalls import ACTIONS, ARCHITECTURES, syscall_numbers
 from pipelines.normalise.clocks import clock_fields
+from pipelines.normalise.identity import content_id
 from pipelines.normalise.whole_audit import WHOLE, whole_audit
 
 __all__ = ["AUDIT", "auditd_events"]
@@ -147,7 +148,7 @@ def _event_columns() -> tuple[Column | str, ...]:
     ids = [F.concat(F.lit(f"{key}="), F.coalesce(own[key.upper()], own[key])) for key in ("auid", "uid", "euid")]
     privilege = F.when(name == "privilege_changed", F.concat_ws(" ", "syscall", *ids))
     return (
-        F.sha2(F.concat_ws("\u0000", "tenant", "endpoint", "source", "group_key"), 256).alias("event_id"),
+        content_id("tenant", "endpoint", "source", "group_key").alias("event_id"),
         "tenant",
         "endpoint",
         F.lit("linux").alias("platform"),

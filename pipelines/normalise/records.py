@@ -18,6 +18,7 @@ from pipelines.formats.registry import ENVELOPE, Parse, formats_by_priority
 from pipelines.formats.table_row import TABLE_ROW
 from pipelines.lake import conform
 from pipelines.normalise.auditd import AUDIT, auditd_events
+from pipelines.normalise.identity import content_id
 from pipelines.normalise.table_rows import table_row_events
 from pipelines.normalise.windows import mapped_events
 from pipelines.schemas.tables import table_named
@@ -230,7 +231,7 @@ def by_kind(normalised: DataFrame, formats: frozenset[str] | None = None) -> tup
 
 
 def _event_id() -> Column:
-    of_parts = F.sha2(F.concat_ws("\u0000", F.lit("parts"), "tenant", "group_key"), 256)
+    of_parts = content_id(F.lit("parts"), "tenant", "group_key")
     return F.when(F.col("group_key").isNotNull(), of_parts).otherwise(F.col("record_id"))
 
 

@@ -14,8 +14,8 @@ EVENT_CATEGORIES = (
 _RECEIVED = [
     column("tenant", pa.string(), "customer or business unit; never mixed with another's", required=True),
     column("received_at", TIMESTAMP, "when Logster read the record", required=True),
-    column("record_id", pa.string(), "SHA-256 of tenant, endpoint hint, clock offset and record: equal lines share it",
-           required=True),
+    column("record_id", pa.string(), "made of tenant, endpoint hint, clock offset and record, 32 hex digits: equal lines "
+           "share it", required=True),
     column("source", pa.string(), "format that the record was recognised as; `unknown` where none", required=True),
     column("origin", pa.string(), "`<file>#<byte offset>`, or `<topic>/<partition>/<offset>`, and `#<line>` of its value "
            "where each is a record", required=True),
@@ -38,7 +38,12 @@ QUARANTINE = pa.schema(
 
 EVENTS = pa.schema(
     [
-        column("event_id", pa.string(), "SHA-256; the same telemetry gives the same id", required=True),
+        column(
+            "event_id",
+            pa.string(),
+            "made of the records' contents, 32 hex digits: the same telemetry gives the same id",
+            required=True,
+        ),
         column("tenant", pa.string(), "customer or business unit", required=True),
         column("endpoint", pa.string(), "machine that the event happened on, lower case", required=True),
         column("platform", pa.string(), "`windows` or `linux`", required=True),

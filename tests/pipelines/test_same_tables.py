@@ -53,7 +53,7 @@ def contributions(row: dict[str, Any]) -> dict[str, Any]:
     return {"weights": weights, "contributing_events": [one for one in listed if one["weight"] > lightest + 1e-9]}
 
 
-_NAMED_EVENT = re.compile(r"\bevent [0-9a-f]{64}\b")  # in a sentence on a rule that matched
+_NAMED_EVENT = re.compile(r"\bevent [0-9a-f]{32}\b")  # in a sentence on a rule that matched
 
 
 def by_tenant(settings: Settings) -> dict[str, dict[str, list[str]]]:

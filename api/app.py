@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from api.access.audit import Audit
 from api.access.callers import Caller
 from api.access.door import Door
+from api.alert_page import read_alert_page, read_page_file
 from api.deps import refuse_one_tenant
 from api.docs_page import read_documentation
 from api.errors import RequestError
@@ -36,7 +37,7 @@ from api.problems import (
     problem_of,
     problem_response,
 )
-from api.routers import alerts, endpoints, evidence, feedback, health, metrics
+from api.routers import alerts, callers, endpoints, evidence, feedback, health, metrics
 from api.schemas import WrongField
 from api.store import Store
 from pipelines.errors import LakeError, LogsterError
@@ -76,8 +77,11 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Audit)
     app.add_middleware(RequestMetrics, registry=app.state.metrics)
     app.add_middleware(SecureHeaders)
+    # pages for people: no part of what programs are told about, nor of what is tried against the description
     app.add_api_route("/docs", read_documentation, include_in_schema=False)
-    for part in (alerts, evidence, feedback, endpoints):
+    app.add_api_route("/ui/alerts/{alert_id}", read_alert_page, include_in_schema=False)
+    app.add_api_route("/ui/static/{name}", read_page_file, include_in_schema=False)
+    for part in (alerts, evidence, feedback, endpoints, callers):
         app.include_router(part.router, responses=_ANYWHERE, dependencies=_KEY)
     app.include_router(health.router, responses=_ANYWHERE)
     app.include_router(metrics.router, responses=_ANYWHERE, dependencies=[*_KEY, Depends(refuse_one_tenant)])

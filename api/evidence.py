@@ -77,6 +77,7 @@ def timeline_of(store: Store, alert_id: str, *, around: timedelta) -> Timeline:
         LakeError: the lake cannot be read.
     """
     alert = store.alert_row(alert_id)
+    threshold = min(SEVERITY_THRESHOLDS.values())
     values = {
         "tenant": alert["tenant"],
         "endpoint": alert["endpoint"],
@@ -84,12 +85,12 @@ def timeline_of(store: Store, alert_id: str, *, around: timedelta) -> Timeline:
         "last": alert["last_seen"] + around,
         "alert_first": alert["first_seen"],
         "alert_last": alert["last_seen"],
-        "threshold": min(SEVERITY_THRESHOLDS.values()),
+        "threshold": threshold,
         "limit": MAX_WINDOWS + 1,
     }
     rows = store.queries.rows("timeline", values, ("window_scores",))
     windows = [TimelineWindow(**row) for row in rows[:MAX_WINDOWS]]
-    return Timeline(alert_id=alert_id, windows=windows, is_cut=len(rows) > MAX_WINDOWS)
+    return Timeline(alert_id=alert_id, windows=windows, threshold=threshold, is_cut=len(rows) > MAX_WINDOWS)
 
 
 def _span(alert: dict[str, Any]) -> dict[str, Any]:

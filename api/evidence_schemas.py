@@ -95,4 +95,5 @@ class Timeline(BaseModel):
 
     alert_id: str
     windows: list[TimelineWindow]
+    threshold: float = Field(description="least `attack_prob` that raises an alert")
     is_cut: bool = Field(description="there are later ones that are not shown")

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pipelines.alerting.lifecycle import UNCHANGED, WantedChange
+from pipelines.schemas.access import Role
 from pipelines.schemas.alerts import AlertStatus, FeedbackVerdict, Severity
 
 __all__ = [
-    "AlertDetail", "AlertPage", "AlertPatch", "AlertSummary", "BulkItem", "BulkPatch", "BulkResult", "Change",
-    "ContributingEvent", "EndpointPage", "EndpointStatus", "Feedback", "FeedbackRequest", "Health", "Lag", "Problem",
+    "AlertDetail", "AlertPage", "AlertPatch", "AlertSummary", "BulkItem", "BulkPatch", "BulkResult", "CallerInfo",
+    "Change", "ContributingEvent", "EndpointPage", "EndpointStatus", "Feedback", "FeedbackRequest", "Health", "Lag", "Problem",
     "TableHealth", "WrongField",
 ]  # fmt: skip
 
@@ -119,6 +120,7 @@ class AlertDetail(AlertSummary):
     """An alert with all that is known about it."""
 
     etag: str = Field(description="this state of the alert, as in the ETag header; pass it as If-Match")
+    allowed_statuses: list[AlertStatus] = Field(description="where an analyst may take it from here")
     ttp_explanations: list[str]
     contributing_events: list[ContributingEvent] = Field(description="heaviest first")
     history: list[Change] = Field(description="oldest first")
@@ -213,6 +215,16 @@ class FeedbackRequest(BaseModel):
     verdict: FeedbackVerdict
     comment: Text | None = None
     actor: Name = Field(ANONYMOUS, description="whose verdict it is; with an API key its name, and no other")
+
+
+class CallerInfo(BaseModel):
+    """Who asks, and what it may do."""
+
+    name: str = Field(description="in whose name changes are made")
+    is_named: bool = Field(description="the name was proven; else each change says itself, as `actor`, whose it is")
+    role: Role
+    tenant: str | None = Field(description="whose data it sees; null: every tenant's")
+    may_change: bool = Field(description="the role lets it change alerts and give verdicts")
 
 
 class EndpointStatus(BaseModel):

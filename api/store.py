@@ -28,7 +28,7 @@ from api.schemas import (
     Lag,
     TableHealth,
 )
-from pipelines.alerting.lifecycle import AlertChange, AlertState
+from pipelines.alerting.lifecycle import AlertChange, AlertState, allowed_statuses
 from pipelines.schemas.alerts import CLOSED_STATUSES, AlertStatus, Severity
 from pipelines.schemas.tables import TABLES
 from pipelines.settings import Settings
@@ -229,6 +229,7 @@ def alert_detail(row: dict[str, Any], history: Sequence[AlertChange], feedback: 
         status=state.status,
         assignee=state.assignee,
         etag=etag_of(row["updated_at"], len(history), len(feedback)),
+        allowed_statuses=allowed_statuses(state.status),
         history=[Change.model_validate(change, from_attributes=True) for change in history],
         feedback=list(feedback),
     )

@@ -110,7 +110,7 @@ def compaction_table(done: "Iterable[Compaction]") -> Table:
 
 def address_table(settings: Settings, states: Mapping[str, str]) -> Table:
     """Where everything is, and whether it is up."""
-    api = f"http://{settings.api_host}:{settings.api_port}"
+    api = settings.api_address
     has_own_mlflow = settings.tracking_uri.startswith("sqlite:///")
     mlflow = f"http://127.0.0.1:{settings.mlflow_port}" if has_own_mlflow else settings.tracking_uri
     table = Table(title="Addresses", title_justify="left", show_header=False)

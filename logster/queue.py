@@ -38,7 +38,7 @@ def check_lake(settings: Settings) -> None:
 
 
 def newest_alerts(settings: Settings, *, tenant: str | None, limit: int) -> list[dict[str, Any]]:
-    """The newest alerts by their last window, as plain rows of ``alerts`` with their status and assignee."""
+    """The newest alerts by their last window, as plain rows of ``alerts`` with status, assignee and page."""
     table = delta_table(settings, "alerts")
     if table is None:
         return []
@@ -50,7 +50,11 @@ def newest_alerts(settings: Settings, *, tenant: str | None, limit: int) -> list
     states = {alert_id: history[-1].state for alert_id, history in histories.items()}
     for alert in found:
         state = states.get(alert["alert_id"], AlertState())
-        alert |= {"status": str(state.status), "assignee": state.assignee}
+        alert |= {
+            "status": str(state.status),
+            "assignee": state.assignee,
+            "page": f"{settings.api_address}/ui/alerts/{alert['alert_id']}",
+        }
     return found
 
 

@@ -31,19 +31,21 @@ class LockedLake:
 
     Args:
         lake: absolute path of the lake.
-        views: SQL (one SELECT) by name of the view, over the lake's public tables and the views before it.
+        views: SQL (one SELECT) by name of the view, over the lake's public tables, ``addresses`` and the views before it.
+        api_url: where browsers reach the API, without a slash at its end: the one row of ``addresses``, which views make links
+            of; None where there is nothing to lead to.
 
     Raises:
         LakeError: the lake is not on a disk of this machine.
     """
 
-    def __init__(self, lake: str, views: Mapping[str, str]) -> None:
+    def __init__(self, lake: str, views: Mapping[str, str], *, api_url: str | None = None) -> None:
         if "://" in lake:
             raise LakeError(
                 f"dashboards read a lake on this machine's disks, not {lake}: set LOGSTER_LAKE to a path, "
                 "or give Superset another engine (docs/dashboards.md)"
             )
-        self._lake, self._views = Path(lake), dict(views)
+        self._lake, self._views, self._api_url = Path(lake), dict(views), api_url
         self._lock = threading.Lock()
         self._root: duckdb.DuckDBPyConnection | None = None
         self._made_for: tuple[int, frozenset[str]] | None = None
@@ -85,6 +87,7 @@ class LockedLake:
                 connection.register("_empty", TABLES[name].schema.empty_table())
                 connection.execute(f'CREATE TABLE "{name}" AS FROM _empty')
                 connection.unregister("_empty")
+        connection.execute("CREATE TABLE addresses AS SELECT CAST(? AS VARCHAR) AS api_url", [self._api_url])
         for name, query in self._views.items():
             connection.execute(f'CREATE VIEW "{name}" AS {query}')
         connection.execute(f"SET GLOBAL allowed_directories = [{_literal(str(self._lake))}]")

@@ -187,6 +187,12 @@ class Settings(BaseSettings):
     )
     api_host: str = Field("127.0.0.1", description="address that the API listens on")
     api_port: int = Field(8080, ge=1, le=65535, description="port of the API")
+    api_url: str | None = Field(
+        None,
+        pattern=r"""^https?://[^\s"'<>\\]+$""",
+        description="address that people's browsers reach the API by, `https://…`, for links to its pages; default made of "
+        "host and port",
+    )
     api_keys: str | None = Field(
         None, description="path or URI of the table of API keys; default `<lake>/_access/keys` (docs/access.md)"
     )
@@ -285,6 +291,14 @@ class Settings(BaseSettings):
     def checkpoint_path(self) -> str:
         """Root of the streaming checkpoints, absolute path or URI."""
         return _absolute(self.checkpoints or f"{self.lake.rstrip('/')}/_checkpoints")
+
+    @property
+    def api_address(self) -> str:
+        """Where people's browsers reach the API; no slash at its end."""
+        if self.api_url:
+            return self.api_url.rstrip("/")
+        host = "127.0.0.1" if self.api_host in ("0.0.0.0", "::") else self.api_host
+        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.api_port}"
 
     @property
     def api_keys_path(self) -> str:

@@ -101,7 +101,7 @@ class _ReadingConnection(duckdb_engine.ConnectionWrapper):
 def _connect() -> _ReadingConnection:
     global _lake
     if _lake is None:
-        _lake = LockedLake(_settings.lake_path, _views)
+        _lake = LockedLake(_settings.lake_path, _views, api_url=_settings.api_address)
     return _ReadingConnection(_lake.cursor())
 
 

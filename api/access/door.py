@@ -20,10 +20,12 @@ from pipelines.errors import LakeError
 from pipelines.schemas.access import Role
 from pipelines.settings import Settings
 
-__all__ = ["OPEN_PATHS", "READS", "Door"]
+__all__ = ["OPEN_PATHS", "READS", "Door", "is_open"]
 
 OPEN_PATHS = frozenset({"/health", "/docs", "/openapi.json"})
 """What needs no key: whether the API is alive, and what anyone can read in the repository."""
+
+_OPEN_FOLDER = "/ui/"  # pages and their files, which hold no data (`api.alert_page`)
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
@@ -89,7 +91,7 @@ class Door:
             return ON_THIS_MACHINE
         written = _credential(headers)
         if written is None:
-            if scope["path"] in OPEN_PATHS:
+            if is_open(scope["path"]):
                 return None
             raise UnauthenticatedError("give an API key as `Authorization: Bearer …` or `X-API-Key`")
         key = find_key(keys, written)
@@ -98,6 +100,11 @@ class Door:
         if (state := key.state(datetime.now(UTC))) != "valid":
             raise WrongKeyError(f"the key {key.key_id} is {state}")
         return Caller(key.name, key.role, key.tenant, key_id=key.key_id)
+
+
+def is_open(path: str) -> bool:
+    """Say whether a path needs no key: `OPEN_PATHS`, and the pages for people."""
+    return path in OPEN_PATHS or path.startswith(_OPEN_FOLDER)
 
 
 def _credential(headers: Headers) -> str | None:

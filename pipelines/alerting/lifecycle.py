@@ -11,7 +11,9 @@ from enum import Enum
 from pipelines.errors import TransitionError
 from pipelines.schemas.alerts import TRANSITIONS, AlertStatus
 
-__all__ = ["UNCHANGED", "AlertChange", "AlertState", "Unchanged", "WantedChange", "is_same_request", "next_change"]
+__all__ = [
+    "UNCHANGED", "AlertChange", "AlertState", "Unchanged", "WantedChange", "allowed_statuses", "is_same_request", "next_change",
+]  # fmt: skip
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -68,6 +70,11 @@ class AlertChange:
     def state(self) -> AlertState:
         """Where the alert stands after it."""
         return AlertState(self.to_status, self.assignee)
+
+
+def allowed_statuses(status: AlertStatus) -> list[AlertStatus]:
+    """Where an analyst may take an alert from a status, in the order of an alert's life."""
+    return [one for one in AlertStatus if one in TRANSITIONS[status]]
 
 
 def next_change(

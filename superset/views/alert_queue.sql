@@ -14,7 +14,10 @@ last_verdict AS (
     GROUP BY alert_id
 )
 SELECT
-    alert_id, tenant, endpoint, platform,
+    alert_id,
+    -- leads to the alert's page; without an address of the API there is none
+    '<a href="' || (SELECT api_url FROM addresses) || '/ui/alerts/' || url_encode(alert_id) || '">open</a>' AS page,
+    tenant, endpoint, platform,
     severity,
     CASE severity WHEN 'CRITICAL' THEN 1 WHEN 'HIGH' THEN 2 ELSE 3 END AS severity_rank,
     coalesce(last_change.status, 'open') AS status,

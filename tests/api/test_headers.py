@@ -32,6 +32,10 @@ def assert_secure(response):
         (200, "GET", "/health", {}),
         (200, "GET", "/metrics", {}),
         (200, "GET", "/docs", {}),
+        (200, "GET", "/caller", {}),
+        (200, "GET", f"/ui/alerts/{ID}", {}),
+        (200, "GET", "/ui/static/alert.mjs", {}),
+        (404, "GET", "/ui/static/nothing.mjs", {}),
         (200, "GET", "/openapi.json", {}),
         (400, "POST", "/feedback", {"content": b"\xff", "headers": {"content-type": "application/json"}}),
         (401, "GET", "/alerts", {"headers": {"Authorization": "Bearer none"}}),
@@ -77,8 +81,7 @@ def test_errors_of_ours_have_them(settings):
     assert_secure(response)
 
 
-def test_only_the_page_of_documentation_may_run_anything(api: Client):
-    policies = {
-        path: api.get(path).headers["content-security-policy"] for path in ("/docs", "/alerts", "/openapi.json")
-    }
-    assert [path for path, policy in policies.items() if "script-src" in policy] == ["/docs"]
+def test_only_pages_for_people_may_run_anything(api: Client):
+    pages, others = ("/docs", f"/ui/alerts/{ID}"), ("/alerts", "/openapi.json", "/ui/static/alert.mjs")
+    policies = {path: api.get(path).headers["content-security-policy"] for path in pages + others}
+    assert [path for path, policy in policies.items() if "script-src" in policy] == list(pages)

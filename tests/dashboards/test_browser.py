@@ -93,3 +93,11 @@ def test_a_click_on_an_endpoint_filters_the_other_charts(page, superset: Superse
         time.sleep(0.2)
     assert 0 < after < before
     assert errors_of(page) == []
+
+
+def test_the_queue_leads_to_the_page_of_each_alert(page, superset: Superset):
+    open_dashboard(page, superset, "queue")
+    links = page.locator(f"{CHART} td a", has_text=re.compile("^open$"))
+    addresses = links.evaluate_all("(all) => all.map((one) => one.getAttribute('href'))")
+    assert addresses
+    assert [one for one in addresses if not re.fullmatch(r"http://127\.0\.0\.1:8080/ui/alerts/[0-9a-f]{64}", one)] == []

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pipelines.locked_lake import LockedLake
 from pipelines.schemas.alerts import SEVERITY_THRESHOLDS, Severity
 from tests.dashboards.rows import MINUTE, alert, change, score, write_rows
+from tests.dashboards.running import VIEWS
 
 pytestmark = pytest.mark.fast
 
@@ -69,3 +71,14 @@ def test_a_window_has_the_severity_that_its_alert_would_have(tmp_path, rows_of):
         if severity == "?":  # just under a threshold: the next lower
             severity = ranked[ranked.index(edges[prob + 1e-9]) + 1]
         assert found[prob] == severity, prob
+
+
+def test_an_alert_leads_to_its_page(tmp_path):
+    lake = tmp_path / "lake"
+    write_rows(lake, "alerts", alert(1, NOON, alert_id="a'b\"<c>/d"))
+    for api_url, expected in (
+        ("https://logster.example", '<a href="https://logster.example/ui/alerts/a%27b%22%3Cc%3E%2Fd">open</a>'),
+        (None, None),
+    ):
+        cursor = LockedLake(str(lake), VIEWS, api_url=api_url).cursor()
+        assert cursor.execute("SELECT page FROM alert_queue").fetchall() == [(expected,)]

@@ -121,6 +121,7 @@ def test_alerts_are_shown_newest_first_on_lines_that_are_not_cut(logster, write_
     told = [json.loads(line) for line in logster("alerts", "--json", "--limit", "2").stdout.splitlines()]
     assert [alert["endpoint"] for alert in told] == ["web-3", "web-2"]
     assert told[0]["last_seen"] == "2026-03-01T12:03:00Z"
+    assert told[0]["page"] == f"http://127.0.0.1:8080/ui/alerts/{3:064x}"
     assert logster("alerts", "--tenant", "globex").stdout == "no alerts\n"
 
 

@@ -106,3 +106,10 @@ def test_a_quote_in_a_path_is_no_sql(tmp_path):
     place = tmp_path / "o'lake"
     write_deltalake(str(place / "feedback"), pa.Table.from_pylist([], TABLES["feedback"].schema.remove_metadata()))
     assert count(LockedLake(str(place), {}), "feedback") == 0
+
+
+def test_views_lead_to_the_address_that_they_are_told_and_nowhere_without(settings):
+    views = {"link": "SELECT api_url || '/x' AS page FROM addresses"}
+    for api_url, expected in (("https://a.example/it's", "https://a.example/it's/x"), (None, None)):
+        cursor = LockedLake(settings.lake_path, views, api_url=api_url).cursor()
+        assert cursor.execute("FROM link").fetchall() == [(expected,)]

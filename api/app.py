@@ -27,6 +27,7 @@ from api.problems import (
     FORBIDDEN,
     INVALID_REQUEST,
     LAKE_UNAVAILABLE,
+    SIGN_IN_UNAVAILABLE,
     TOO_MANY,
     UNAUTHENTICATED,
     UNEXPECTED,
@@ -49,12 +50,14 @@ _LOG = structlog.get_logger("logster.api")
 
 # for OpenAPI: `api.access.door` has looked at these by the time that a route is called
 _KEY = [
-    Security(HTTPBearer(auto_error=False, description="an API key")),
+    Security(
+        HTTPBearer(auto_error=False, description="an API key, or a token of the OpenID Connect provider that was set")
+    ),
     Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="an API key")),
 ]
 
 
-_ANYWHERE = documented(UNAUTHENTICATED, FORBIDDEN, TOO_MANY, LAKE_UNAVAILABLE)
+_ANYWHERE = documented(UNAUTHENTICATED, FORBIDDEN, TOO_MANY, LAKE_UNAVAILABLE, SIGN_IN_UNAVAILABLE)
 _ANYWHERE[TOO_MANY.status]["headers"] = {
     "Retry-After": {"description": "seconds until one more is answered", "schema": {"type": "integer"}}
 }

@@ -7,7 +7,7 @@ from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import AfterValidator
 
 from api.access.callers import Caller
-from api.errors import UnauthenticatedError
+from api.errors import GIVE_A_KEY, UnauthenticatedError
 from api.store import Store
 
 __all__ = [
@@ -38,7 +38,7 @@ def _visitor(request: Request) -> Caller | None:
 
 def _caller(visitor: "VisitorDep") -> Caller:
     if visitor is None:
-        raise UnauthenticatedError("give an API key as `Authorization: Bearer …` or `X-API-Key`")
+        raise UnauthenticatedError(GIVE_A_KEY)
     return visitor
 
 

@@ -10,6 +10,7 @@ from api.problems import (
     FORBIDDEN,
     KEY_REUSED,
     OTHER_ACTOR,
+    SIGN_IN_UNAVAILABLE,
     STALE_ETAG,
     TOO_MANY,
     UNAUTHENTICATED,
@@ -19,9 +20,13 @@ from api.problems import (
 from pipelines.errors import QueryError
 
 __all__ = [
-    "BadCursorError", "ForbiddenError", "KeyReusedError", "OtherActorError", "RequestError", "StaleAlertError",
-    "TooManyRequestsError", "UnauthenticatedError", "UnknownAlertError", "WrongKeyError",
+    "GIVE_A_KEY", "BadCursorError", "ForbiddenError", "KeyReusedError", "OtherActorError", "RequestError",
+    "SignInUnavailableError", "StaleAlertError", "TooManyRequestsError", "UnauthenticatedError", "UnknownAlertError",
+    "UnknownClaimsError", "WrongKeyError", "WrongTokenError",
 ]  # fmt: skip
+
+GIVE_A_KEY = "give an API key as `Authorization: Bearer …` or `X-API-Key`, or a token as `Authorization: Bearer …`"
+"""What to do for who shows nothing."""
 
 _SHOWN = 80  # characters of a caller's own text that are worth showing back
 
@@ -46,10 +51,38 @@ class WrongKeyError(UnauthenticatedError):
     headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="logster", error="invalid_token"'}
 
 
+class WrongTokenError(WrongKeyError):
+    """A token was shown that opens nothing; why is in the log, for an answer would teach how to make a better one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the token opens nothing here: it is wrong, has expired, or is for something else; sign in again"
+        )
+
+
 class ForbiddenError(RequestError):
     """Who asks may not."""
 
     kind = FORBIDDEN
+
+
+class UnknownClaimsError(ForbiddenError):
+    """A token is right, and gives no tenant or role here (RFC 6750, 3.1)."""
+
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="logster", error="insufficient_scope"'}
+
+    def __init__(self) -> None:
+        super().__init__("the token gives no access here; ask whoever runs this API what its claims must say")
+
+
+class SignInUnavailableError(RequestError):
+    """A token cannot be checked, for its provider does not answer."""
+
+    kind = SIGN_IN_UNAVAILABLE
+
+    def __init__(self, wait_seconds: int) -> None:
+        super().__init__(SIGN_IN_UNAVAILABLE.example)
+        self.headers = {"Retry-After": str(wait_seconds)}
 
 
 class TooManyRequestsError(RequestError):

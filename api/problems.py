@@ -15,8 +15,8 @@ from pipelines.errors import LakeError, LogsterError, TransitionError
 
 __all__ = [
     "BAD_CURSOR", "FORBIDDEN", "ILLEGAL_TRANSITION", "INVALID_REQUEST", "KEY_REUSED", "LAKE_UNAVAILABLE", "NOT_JSON",
-    "OTHER_ACTOR", "STALE_ETAG", "TOO_LARGE", "TOO_MANY", "UNAUTHENTICATED", "UNEXPECTED", "UNKNOWN_ALERT", "ProblemKind",
-    "documented", "problem", "problem_of", "problem_response",
+    "OTHER_ACTOR", "SIGN_IN_UNAVAILABLE", "STALE_ETAG", "TOO_LARGE", "TOO_MANY", "UNAUTHENTICATED", "UNEXPECTED",
+    "UNKNOWN_ALERT", "ProblemKind", "documented", "problem", "problem_of", "problem_response",
 ]  # fmt: skip
 
 MEDIA_TYPE = "application/problem+json"
@@ -80,6 +80,10 @@ KEY_REUSED = ProblemKind(
 LAKE_UNAVAILABLE = ProblemKind(
     "lake-unavailable", 503, "The lake cannot be read or written",
     "table /lake/alerts cannot be read: No such file; `logster doctor` checks the lake",
+)  # fmt: skip
+SIGN_IN_UNAVAILABLE = ProblemKind(
+    "sign-in-unavailable", 503, "A token cannot be checked",
+    "the token cannot be checked at the moment, for who made it does not answer; API keys open as ever",
 )  # fmt: skip
 UNEXPECTED = ProblemKind(
     "unexpected", 500, "Something that should not happen did", "unexpected KeyError; see the API's log"

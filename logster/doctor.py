@@ -193,6 +193,16 @@ def _check_registry(settings: Settings) -> Finding:
     return Finding(", ".join(f"{ref.name} version {ref.version}" for ref in champions.values()) + " load")
 
 
+def _check_sign_in(settings: Settings) -> Finding:
+    from api.access.provider import read_provider
+    from api.access.provider_keys import fetch_keys
+
+    provider = read_provider(settings)
+    if provider is None:
+        return Finding("the API takes keys only (LOGSTER_OIDC_ISSUER is not set)")
+    return Finding(f"{provider.issuer} answers, with {len(fetch_keys(provider))} keys that tokens are checked by")
+
+
 def _check_superset(settings: Settings) -> Finding:
     if "://" in settings.lake:
         return Finding("its dashboards read no lake on an object store; docs/dashboards.md has other engines")
@@ -252,6 +262,7 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "alerts": _check_alert_brokers,
     "mappings": _check_mappings,
     "registry": _check_registry,
+    "sign-in": _check_sign_in,
     "Superset": _check_superset,
     "memory": _check_memory,
     "disk": _check_disk,

@@ -202,6 +202,23 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="requests in a minute that the API answers to each key, and to each address that shows none; 0: all",
     )
+    oidc_issuer: str | None = Field(
+        None, description="OpenID Connect provider whose tokens open the API beside keys, `https://…` (docs/access.md)"
+    )
+    oidc_audience: str | None = Field(None, description="audience (`aud`) that its tokens must be for")
+    oidc_tenant_claim: str | None = Field(None, description="their claim that names the tenant")
+    oidc_tenants: str | None = Field(
+        None, description="its values and the tenants that they stand for, `acme,globex,soc-group=*`; `*`: all tenants"
+    )
+    oidc_role_claim: str | None = Field(None, description="their claim that names roles, `realm_access.roles`")
+    oidc_roles: str | None = Field(
+        None, description="its values and their roles here, `soc-readers=reader,soc=analyst`, or a JSON object"
+    )
+    oidc_name_claim: str = Field(
+        "preferred_username",
+        min_length=1,
+        description="their claim that names who makes changes; a token without it: its `sub`",
+    )
     collector_host: str = Field(
         "127.0.0.1", description="address that `logster collect` listens on (docs/collector.md)"
     )

@@ -45,6 +45,7 @@ class Audit:
                 status=status,
                 name=caller and caller.name,
                 key_id=caller and caller.key_id,
+                subject=caller and caller.subject,
                 tenant=caller and caller.tenant,
                 address=scope["client"][0] if scope.get("client") else None,
             )

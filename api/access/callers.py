@@ -18,6 +18,7 @@ class Caller:
         role: what it may do.
         tenant: whose data it sees; None: every tenant's.
         key_id: of its API key; None where it came in otherwise.
+        subject: whom its token names at the provider (`sub`); None where it came in otherwise.
         is_named: whether `name` was proven; else it says itself who it is.
     """
 
@@ -26,6 +27,12 @@ class Caller:
     tenant: str | None
     key_id: str | None = None
     is_named: bool = True
+    subject: str | None = None
+
+    @property
+    def counted_as(self) -> str | None:
+        """Under which name its requests are counted; None where its address is its name."""
+        return self.key_id or (None if self.subject is None else f"subject {self.subject}")
 
     def actor(self, given: str) -> str:
         """In whose name a change is made.
@@ -49,7 +56,9 @@ class Caller:
             ForbiddenError: it is bound to one.
         """
         if self.tenant is not None:
-            raise ForbiddenError("this is about all tenants, and the key is one tenant's; use a key of all tenants")
+            raise ForbiddenError(
+                "this is about all tenants, and the key or token is one tenant's; use one of all tenants"
+            )
 
 
 ON_THIS_MACHINE = Caller(ANONYMOUS, Role.ADMIN, None, is_named=False)

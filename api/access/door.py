@@ -11,10 +11,20 @@ from starlette.datastructures import URL, Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.callers import ON_THIS_MACHINE, Caller
-from api.access.exposure import is_loopback, needs_keys
+from api.access.exposure import needs_keys
 from api.access.keys import Keys, find_key
+from api.access.loopback import is_loopback
+from api.access.provider import read_provider
 from api.access.rates import Rates, neighbourhood
-from api.errors import ForbiddenError, RequestError, TooManyRequestsError, UnauthenticatedError, WrongKeyError
+from api.access.tokens import Tokens, is_token
+from api.errors import (
+    GIVE_A_KEY,
+    ForbiddenError,
+    RequestError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+    WrongKeyError,
+)
 from api.problems import LAKE_UNAVAILABLE, problem, problem_of, problem_response
 from pipelines.errors import LakeError
 from pipelines.schemas.access import Role
@@ -42,6 +52,8 @@ class Door:
         self._app = app
         self._keys = Keys(settings)
         self._needs_keys = needs_keys(settings)
+        provider = read_provider(settings)
+        self._tokens = None if provider is None else Tokens(provider)
         self._per_minute = settings.api_requests_per_minute
         self._rates = Rates(self._per_minute)
 
@@ -76,7 +88,7 @@ class Door:
             self._count(address)
             raise
         if caller is not ON_THIS_MACHINE:  # who has the machine can take the API from others by other ways
-            self._count(caller.key_id if caller is not None and caller.key_id is not None else address)
+            self._count(caller.counted_as or address if caller is not None else address)
         return caller
 
     def _count(self, who: str) -> None:
@@ -84,8 +96,10 @@ class Door:
             raise TooManyRequestsError(self._per_minute, wait_seconds)
 
     async def _caller(self, scope: Scope) -> Caller | None:
-        keys = self._keys.by_id() if self._keys.is_fresh else await asyncio.to_thread(self._keys.by_id)
         headers = Headers(scope=scope)
+        if self._tokens is not None and (token := _credential(headers)) is not None and is_token(token):
+            return await self._tokens.caller(token)
+        keys = self._keys.by_id() if self._keys.is_fresh else await asyncio.to_thread(self._keys.by_id)
         if not keys and not self._needs_keys:
             _refuse_outsiders(scope, headers)
             return ON_THIS_MACHINE
@@ -93,7 +107,7 @@ class Door:
         if written is None:
             if is_open(scope["path"]):
                 return None
-            raise UnauthenticatedError("give an API key as `Authorization: Bearer …` or `X-API-Key`")
+            raise UnauthenticatedError(GIVE_A_KEY)
         key = find_key(keys, written)
         if key is None:
             raise WrongKeyError("the key is none of ours")
@@ -117,10 +131,10 @@ def _credential(headers: Headers) -> str | None:
     for authorization in headers.getlist("authorization"):
         scheme, _, rest = authorization.strip().partition(" ")
         if scheme.lower() != "bearer":
-            raise UnauthenticatedError("`Authorization` must be `Bearer` and an API key")
+            raise UnauthenticatedError("`Authorization` must be `Bearer` and a key or token")
         shown.add(rest.strip())
     if len(shown) > 1:
-        raise UnauthenticatedError("there are several keys; give one")
+        raise UnauthenticatedError("there are several keys or tokens; give one")
     return shown.pop() if shown else None
 
 

@@ -1,25 +1,17 @@
 """Who can reach the API: this machine only, or others as well, which takes a key."""
 
-from ipaddress import ip_address
-
 from api.access.keys import list_keys
+from api.access.loopback import is_loopback
+from api.access.provider import read_provider
 from pipelines.errors import SettingsError
 from pipelines.settings import Settings
 
-__all__ = ["check_exposure", "is_loopback", "needs_keys"]
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine reaches a host of that name or address; other names than `localhost` may be anything."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+__all__ = ["check_exposure", "needs_keys"]
 
 
 def needs_keys(settings: Settings) -> bool:
-    """Say whether nobody is let in while there are no keys: others reach the API, or a table of keys was named."""
-    return bool(settings.api_keys) or not is_loopback(settings.api_host)
+    """Say whether nobody is let in while there are no keys: others reach the API, or a table of keys or sign-in was set."""
+    return bool(settings.api_keys) or read_provider(settings) is not None or not is_loopback(settings.api_host)
 
 
 def check_exposure(settings: Settings) -> str:
@@ -29,10 +21,14 @@ def check_exposure(settings: Settings) -> str:
         Who may, as a line to tell.
 
     Raises:
-        SettingsError: there is no key, and the API would listen to other machines, or a table of keys was named.
+        SettingsError: there is neither key nor sign-in, and the API would listen to other machines, or a table of keys was
+            named; or sign-in is set by half.
         LakeError: the table of keys cannot be read.
     """
-    if n_keys := len(list_keys(settings)):
+    provider, n_keys = read_provider(settings), len(list_keys(settings))
+    if provider is not None:
+        return f"the API asks for a token of {provider.issuer}, or for a key; {n_keys} were made"
+    if n_keys:
         return f"the API asks for a key; {n_keys} were made"
     if not needs_keys(settings):
         return (
@@ -45,5 +41,5 @@ def check_exposure(settings: Settings) -> str:
         )
     raise SettingsError(
         f"LOGSTER_API_HOST is {settings.api_host}, where other machines reach the API, and there is no API key: make one with "
-        "`logster keys create NAME`, or leave LOGSTER_API_HOST at 127.0.0.1"
+        "`logster keys create NAME`, set sign-in up (docs/access.md), or leave LOGSTER_API_HOST at 127.0.0.1"
     )

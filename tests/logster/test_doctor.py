@@ -9,6 +9,7 @@ from deltalake import write_deltalake
 from logster.doctor import CHECKS, examine
 from pipelines.errors import SettingsError, SinkError, SourceError
 from pipelines.settings import Settings
+from tests.oidc_provider import ed_key, provider
 
 
 def finding_of(check: str, tmp_path: Path, **settings):
@@ -40,6 +41,21 @@ def test_superset_is_no_problem_before_its_environment_is_made(tmp_path):
 
 def test_kafka_is_no_problem_where_it_is_not_used(tmp_path):
     assert finding_of("Kafka", tmp_path).remedy is None
+
+
+def test_the_provider_of_tokens_is_asked_for_its_keys(tmp_path):
+    assert finding_of("sign-in", tmp_path).remedy is None
+    with provider(ed_key()) as soc:
+        assert finding_of("sign-in", tmp_path, **soc.settings).what == (
+            f"{soc.issuer} answers, with 1 keys that tokens are checked by"
+        )
+        soc.keys = []
+        with pytest.raises(SourceError, match="holds no key for signatures"):
+            finding_of("sign-in", tmp_path, **soc.settings)
+    with pytest.raises(SourceError, match="does not answer"):
+        finding_of("sign-in", tmp_path, **soc.settings)
+    with pytest.raises(SettingsError, match="is set, and LOGSTER_OIDC_ROLES not"):
+        finding_of("sign-in", tmp_path, **soc.settings | {"oidc_roles": None})
 
 
 def test_mapping_files_are_read_and_a_wrong_one_is_named(tmp_path):

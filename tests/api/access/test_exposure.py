@@ -2,8 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.access.exposure import check_exposure, is_loopback
+from api.access.exposure import check_exposure
 from api.access.keys import create_key
+from api.access.loopback import is_loopback
 from pipelines.errors import SettingsError
 from pipelines.schemas.access import Role
 

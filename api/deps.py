@@ -9,10 +9,11 @@ from pydantic import AfterValidator
 from api.access.callers import Caller
 from api.errors import GIVE_A_KEY, UnauthenticatedError
 from api.store import Store
+from pipelines.settings import Settings
 
 __all__ = [
-    "REPLAYED", "AlertId", "CallerDep", "CursorQuery", "KeyHeader", "NowDep", "StoreDep", "TimeQuery", "VisitorDep",
-    "WholeStoreDep", "mark_replay", "refuse_one_tenant",
+    "REPLAYED", "AlertId", "CallerDep", "CursorQuery", "KeyHeader", "NowDep", "SettingsDep", "StoreDep", "TimeQuery", "VisitorDep",
+    "WholeStoreDep", "mark_replay", "refuse_below_admin", "refuse_one_tenant",
 ]  # fmt: skip
 
 REPLAYED: dict[str, Any] = {
@@ -47,6 +48,16 @@ def refuse_one_tenant(caller: "CallerDep") -> None:
     caller.refuse_one_tenant()
 
 
+def refuse_below_admin(caller: "CallerDep") -> None:
+    """Let admins in only."""
+    caller.refuse_below_admin()
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
 def _whole_store(request: Request) -> Store:
     store: Store = request.app.state.store
     return store
@@ -77,6 +88,7 @@ WholeStoreDep = Annotated[Store, Depends(_whole_store)]
 StoreDep = Annotated[Store, Depends(_store)]
 """The lake as the caller may see it."""
 NowDep = Annotated[datetime, Depends(_now)]
+SettingsDep = Annotated[Settings, Depends(_settings)]
 TimeQuery = Annotated[datetime, AfterValidator(_as_utc)]
 CursorQuery = Annotated[
     str | None, Query(max_length=4096, description="`next_cursor` of the page before; leave out for the first page")

@@ -15,6 +15,7 @@ from api.problems import (
     TOO_MANY,
     UNAUTHENTICATED,
     UNKNOWN_ALERT,
+    UNKNOWN_KEY,
     ProblemKind,
 )
 from pipelines.errors import QueryError
@@ -22,7 +23,7 @@ from pipelines.errors import QueryError
 __all__ = [
     "GIVE_A_KEY", "BadCursorError", "ForbiddenError", "KeyReusedError", "OtherActorError", "RequestError",
     "SignInUnavailableError", "StaleAlertError", "TooManyRequestsError", "UnauthenticatedError", "UnknownAlertError",
-    "UnknownClaimsError", "WrongKeyError", "WrongTokenError",
+    "UnknownClaimsError", "UnknownKeyError", "WrongKeyError", "WrongTokenError",
 ]  # fmt: skip
 
 GIVE_A_KEY = "give an API key as `Authorization: Bearer …` or `X-API-Key`, or a token as `Authorization: Bearer …`"
@@ -114,6 +115,15 @@ class UnknownAlertError(RequestError):
             f"no alert '{alert_id[:_SHOWN]}'; GET /alerts or `logster alerts --json` lists those there are "
             "(an alert that a late window joined to an earlier one goes by the earlier one's id)"
         )
+
+
+class UnknownKeyError(RequestError):
+    """There is no key of that id."""
+
+    kind = UNKNOWN_KEY
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"no key '{key_id[:_SHOWN]}'; GET /keys lists those there are")
 
 
 class StaleAlertError(RequestError):

@@ -15,8 +15,8 @@ from pipelines.errors import LakeError, LogsterError, TransitionError
 
 __all__ = [
     "BAD_CURSOR", "FORBIDDEN", "ILLEGAL_TRANSITION", "INVALID_REQUEST", "KEY_REUSED", "LAKE_UNAVAILABLE", "NOT_JSON",
-    "OTHER_ACTOR", "SIGN_IN_UNAVAILABLE", "STALE_ETAG", "TOO_LARGE", "TOO_MANY", "UNAUTHENTICATED", "UNEXPECTED",
-    "UNKNOWN_ALERT", "ProblemKind", "documented", "problem", "problem_of", "problem_response",
+    "OTHER_ACTOR", "SIGN_IN_UNAVAILABLE", "STALE_ETAG", "TOO_LARGE", "TOO_MANY", "TOO_SLOW", "UNAUTHENTICATED", "UNEXPECTED",
+    "UNKNOWN_ALERT", "UNKNOWN_KEY", "ProblemKind", "documented", "problem", "problem_of", "problem_response",
 ]  # fmt: skip
 
 MEDIA_TYPE = "application/problem+json"
@@ -54,6 +54,9 @@ OTHER_ACTOR = ProblemKind(
 UNKNOWN_ALERT = ProblemKind(
     "unknown-alert", 404, "There is no such alert", "no alert '5f1c'; GET /alerts lists those there are"
 )
+UNKNOWN_KEY = ProblemKind(
+    "unknown-key", 404, "There is no such key", "no key '3f9a6c01d2e4'; GET /keys lists those there are"
+)
 ILLEGAL_TRANSITION = ProblemKind(
     "illegal-transition", 409, "The alert may not go to that status",
     "an alert that is 'resolved' cannot become 'acknowledged'; from 'resolved' it may go to: false_positive, investigating",
@@ -63,6 +66,7 @@ STALE_ETAG = ProblemKind(
     "the alert is at \"1772366700000000.2.0\" by now; read it again, then decide anew",
 )  # fmt: skip
 TOO_LARGE = ProblemKind("too-large", 413, "The body is too large", "the body has more than 262144 bytes")
+TOO_SLOW = ProblemKind("too-slow", 408, "The body is too slow", "the body did not arrive within 30 s")
 TOO_MANY = ProblemKind(
     "too-many-requests", 429, "There are too many requests", "more than 6000 requests in a minute; try again in 2 s"
 )

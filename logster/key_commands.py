@@ -24,7 +24,9 @@ def create(
     name: Annotated[str, typer.Argument(help="whose key it is; what is changed with it is changed in this name")],
     tenant: Annotated[str | None, typer.Option(help="whose data it opens")] = None,
     all_tenants: Annotated[bool, typer.Option("--all-tenants", help="it opens every tenant's data")] = False,
-    role: Annotated[Role, typer.Option(help="readers look, analysts work on alerts as well")] = Role.READER,
+    role: Annotated[
+        Role, typer.Option(help="readers look, analysts work on alerts, admins keep keys as well")
+    ] = Role.READER,
     days: Annotated[int, typer.Option(min=0, max=_MOST_DAYS, help="it expires after so many; 0: never")] = 365,
 ) -> None:
     """Make a key and print it, this once."""

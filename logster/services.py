@@ -19,8 +19,8 @@ from pipelines.errors import LogsterError
 from pipelines.settings import Settings, variable_of
 
 __all__ = [
-    "SUPERSET", "Service", "api_service", "check_ports", "dagster_services", "environment_of", "log_folder", "mlflow_service",
-    "port_problems", "superset_service",
+    "SUPERSET", "Service", "api_service", "check_ports", "dagster_services", "environment_of",
+    "log_folder", "mlflow_service", "port_problems", "superset_service",
 ]  # fmt: skip
 
 SUPERSET = Path(__file__).resolve().parent.parent / "superset" / "superset.sh"
@@ -87,12 +87,11 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 def api_service(settings: Settings) -> Service:
     """The HTTP API."""
-    host = _LOCAL if settings.api_host in ("0.0.0.0", "::") else settings.api_host
     return Service(
         "api",
         [sys.executable, "-m", "logster.serve"],
         environment_of(settings),
-        answers_at=f"http://{host}:{settings.api_port}/health",
+        answers_at=f"{settings.local_api_address}/health",
     )
 
 

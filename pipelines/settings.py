@@ -276,6 +276,11 @@ class Settings(BaseSettings):
             raise ValueError("must not be below zero")
         return value
 
+    @field_validator("api_host")
+    @classmethod
+    def _without_brackets(cls, value: str) -> str:
+        return value.strip("[]")  # as an IPv6 address is written in an address of the web
+
     @field_validator("window_slide")
     @classmethod
     def _slide_must_divide_width(cls, value: timedelta, info: object) -> timedelta:
@@ -310,12 +315,16 @@ class Settings(BaseSettings):
         return _absolute(self.checkpoints or f"{self.lake.rstrip('/')}/_checkpoints")
 
     @property
+    def local_api_address(self) -> str:
+        """Address of the API as this machine asks it, without a slash at its end."""
+        # a socket on all addresses of IPv6 takes none of IPv4
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.api_host, self.api_host).strip("[]")
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
+
+    @property
     def api_address(self) -> str:
         """Where people's browsers reach the API; no slash at its end."""
-        if self.api_url:
-            return self.api_url.rstrip("/")
-        host = "127.0.0.1" if self.api_host in ("0.0.0.0", "::") else self.api_host
-        return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{self.api_port}"
+        return self.api_url.rstrip("/") if self.api_url else self.local_api_address
 
     @property
     def api_keys_path(self) -> str:

@@ -49,6 +49,17 @@ class Caller:
             raise OtherActorError(self.name)
         return self.name
 
+    def refuse_below_admin(self) -> None:
+        """Make sure that it may say who else is let in.
+
+        Raises:
+            ForbiddenError: it may not, or it is whoever asks where there are no keys: who asks first must not lock the others out.
+        """
+        if not self.is_named:
+            raise ForbiddenError("the first key is made by `logster keys create`, by who may write the lake")
+        if not self.role.covers(Role.ADMIN):
+            raise ForbiddenError(f"keys take role '{Role.ADMIN}', and '{self.name}' has '{self.role}'")
+
     def refuse_one_tenant(self) -> None:
         """Make sure that it sees every tenant's data.
 

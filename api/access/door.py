@@ -25,6 +25,7 @@ from api.errors import (
     UnauthenticatedError,
     WrongKeyError,
 )
+from api.limits import has_body
 from api.problems import LAKE_UNAVAILABLE, problem, problem_of, problem_response
 from pipelines.errors import LakeError
 from pipelines.schemas.access import Role
@@ -65,17 +66,19 @@ class Door:
         if scope["type"] != "http":  # nothing of ours speaks WebSocket
             await send({"type": "websocket.close", "code": 1008})
             return
+        # a body that nobody reads would keep the connection open for as long as it pleases to arrive
+        closing = {"Connection": "close"} if has_body(Headers(scope=scope)) else {}
         try:
             caller = await self._counted_caller(scope)
             if caller is not None:
                 _check_role(caller, scope["method"])
         except RequestError as error:
-            await problem_response(problem_of(error), dict(error.headers))(scope, receive, send)
+            await problem_response(problem_of(error), {**error.headers, **closing})(scope, receive, send)
             return
         except LakeError as error:
             _LOG.error("nobody is let in", reason=str(error))  # who asks need not know where the table is
             detail = "the API keys cannot be read, so that nobody is let in; see the API's log"
-            await problem_response(problem(LAKE_UNAVAILABLE, detail))(scope, receive, send)
+            await problem_response(problem(LAKE_UNAVAILABLE, detail), closing)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 

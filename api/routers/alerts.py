@@ -16,6 +16,7 @@ from api.problems import (
     OTHER_ACTOR,
     STALE_ETAG,
     TOO_LARGE,
+    TOO_SLOW,
     UNKNOWN_ALERT,
     documented,
 )
@@ -61,7 +62,7 @@ def list_alerts(
     return store.alerts(wanted, limit=limit, cursor=cursor)
 
 
-@router.patch("", responses=documented(FORBIDDEN, OTHER_ACTOR, NOT_JSON, TOO_LARGE, INVALID_REQUEST))
+@router.patch("", responses=documented(FORBIDDEN, OTHER_ACTOR, NOT_JSON, TOO_LARGE, TOO_SLOW, INVALID_REQUEST))
 def change_alerts(
     store: StoreDep, caller: CallerDep, now: NowDep, patch: BulkPatch, idempotency_key: KeyHeader = None
 ) -> BulkResult:
@@ -92,6 +93,7 @@ def read_alert(store: StoreDep, response: Response, alert_id: AlertId) -> AlertD
             ILLEGAL_TRANSITION,
             STALE_ETAG,
             TOO_LARGE,
+            TOO_SLOW,
             INVALID_REQUEST,
             KEY_REUSED,
         ),

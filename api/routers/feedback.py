@@ -11,6 +11,7 @@ from api.problems import (
     NOT_JSON,
     OTHER_ACTOR,
     TOO_LARGE,
+    TOO_SLOW,
     UNKNOWN_ALERT,
     documented,
 )
@@ -25,7 +26,7 @@ router = APIRouter(prefix="/feedback", tags=["feedback"])
     "",
     status_code=status.HTTP_201_CREATED,
     responses={
-        **documented(FORBIDDEN, OTHER_ACTOR, NOT_JSON, UNKNOWN_ALERT, TOO_LARGE, INVALID_REQUEST, KEY_REUSED),
+        **documented(FORBIDDEN, OTHER_ACTOR, NOT_JSON, UNKNOWN_ALERT, TOO_LARGE, TOO_SLOW, INVALID_REQUEST, KEY_REUSED),
         201: {"headers": REPLAYED},
     },
 )

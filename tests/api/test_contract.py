@@ -32,7 +32,7 @@ def described(settings, write, make_alert, make_score, make_event):
     write("alerts", *[make_alert(number, number) for number in range(3)])
     write("window_scores", *[make_score(minute) for minute in range(3)])
     write("events", *[make_event(f"e{n}", n, process_key=f"p{n}", parent_key=f"p{n // 2}") for n in range(-9, 9)])
-    _, key = create_key(settings, name="tests", tenant=None, role=Role.ANALYST, now=datetime.now(UTC))
+    _, key = create_key(settings, name="tests", tenant=None, role=Role.ADMIN, now=datetime.now(UTC))
     return schemathesis.openapi.from_asgi("/openapi.json", create_app(settings)), {"X-API-Key": key}
 
 

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from api.access.door import is_open
+from api.access.keys import create_key, list_keys
 from api.app import create_app
 from api.store import AlertFilter, Store
 from pipelines.schemas.access import Role
@@ -87,10 +88,19 @@ def their_cursors(lake, settings) -> list[str]:
 
 
 def theirs(settings: Settings) -> dict[str, Any]:
-    """All rows of theirs in what the API writes."""
+    """All rows of theirs in what the API writes, and all keys that are not ours."""
     return {
         name: DeltaTable(f"{settings.lake}/{name}").to_pyarrow_table(filters=[("tenant", "=", THEIRS)]).to_pylist()
         for name in ("alert_changes", "feedback")
+    } | {"keys": [key for key in list_keys(settings) if key.tenant != OURS]}
+
+
+@pytest.fixture
+def keys(settings) -> dict[str, str]:
+    """The id of a key of each tenant; theirs is marked."""
+    return {
+        tenant: create_key(settings, name=f"{tenant}-key", tenant=tenant, role=Role.READER, now=NOON)[0].key_id
+        for tenant in (OURS, THEIRS)
     }
 
 
@@ -104,6 +114,7 @@ VALUES: dict[str, list[Any]] = {
     "to": ["2027-01-01T00:00:00Z"],
     "limit": [1, 500],
     "cursor": [],  # those of `their_cursors`
+    "key_id": [],  # those of `keys`
     "max_nodes": [500],
     "around_minutes": [1440],
     "alert_id": [THEIR_ID, THEIR_ID.upper(), f"{OUR_ID},{THEIR_ID}", f"..%2f{THEIR_ID}", "%25"],
@@ -121,25 +132,30 @@ BODIES: dict[str, list[Any]] = {
     "actor": [f"{MARK}-ann"],
     "verdict": ["false_positive"],
     "comment": ["x"],
+    "name": ["x"],
+    "tenant": [THEIRS, THEIRS.upper(), None, OURS.upper()],
+    "role": ["admin"],
+    "days": [0],
 }
 """The same of each member of a body."""
 
 LEAST_BODY = {
     "/alerts": {"ids": [OUR_ID], "note": "x"}, "/alerts/{alert_id}": {"note": "x"},
-    "/feedback": {"alert_id": OUR_ID, "verdict": "true_positive"},
+    "/feedback": {"alert_id": OUR_ID, "verdict": "true_positive"}, "/keys": {"name": "x", "tenant": OURS},
 }  # fmt: skip
 
 
 def requests_of(
-    path: str, method: str, operation: dict[str, Any], cursors: list[str]
+    path: str, method: str, operation: dict[str, Any], cursors: list[str], keys: dict[str, str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every request of an operation in which one value is another's: its path, and what else httpx takes."""
     body = dict(LEAST_BODY[path]) if "requestBody" in operation else None
-    own = path.replace("{alert_id}", OUR_ID)
+    own = path.replace("{alert_id}", OUR_ID).replace("{key_id}", keys[OURS])
     yield own, {"json": body} if body else {}
     for parameter in operation.get("parameters", []):
         name, place = parameter["name"], parameter["in"]
-        for value in cursors if name == "cursor" else VALUES[name.lower()]:
+        values = {"cursor": cursors, "key_id": [keys[THEIRS], keys[THEIRS].upper()]}.get(name)
+        for value in VALUES[name.lower()] if values is None else values:
             more: dict[str, Any] = {"json": body} if body else {}
             if place == "path":
                 yield path.replace(f"{{{name}}}", value), more
@@ -165,10 +181,10 @@ def test_every_route_is_described_or_open_to_all():
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=[f"{m} {p}" for p, m, _ in OPERATIONS])
-def test_nothing_of_another_tenant_is_shown_or_changed(ours, settings, their_cursors, path, method, operation):
+def test_nothing_of_another_tenant_is_shown_or_changed(ours, settings, their_cursors, keys, path, method, operation):
     before = theirs(settings)
     n_asked = 0
-    for asked, more in requests_of(path, method, operation, their_cursors):
+    for asked, more in requests_of(path, method, operation, their_cursors, keys):
         response = ours(method, asked, **more)
         n_asked += 1
         assert response.status_code < 500, (asked, more, response.text)

@@ -38,7 +38,7 @@ from api.problems import (
     problem_of,
     problem_response,
 )
-from api.routers import alerts, callers, endpoints, evidence, feedback, health, keys, metrics
+from api.routers import alerts, callers, endpoints, evidence, feedback, health, keys, metrics, suppressions
 from api.schemas import WrongField
 from api.store import Store
 from pipelines.errors import LakeError, LogsterError
@@ -85,7 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_api_route("/docs", read_documentation, include_in_schema=False)
     app.add_api_route("/ui/alerts/{alert_id}", read_alert_page, include_in_schema=False)
     app.add_api_route("/ui/static/{name}", read_page_file, include_in_schema=False)
-    for part in (alerts, evidence, feedback, endpoints, callers, keys):
+    for part in (alerts, evidence, feedback, suppressions, endpoints, callers, keys):
         app.include_router(part.router, responses=_ANYWHERE, dependencies=_KEY)
     app.include_router(health.router, responses=_ANYWHERE)
     app.include_router(metrics.router, responses=_ANYWHERE, dependencies=[*_KEY, Depends(refuse_one_tenant)])

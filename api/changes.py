@@ -14,7 +14,7 @@ from api.errors import KeyReusedError, RequestError, StaleAlertError, UnknownAle
 from api.histories import etag_of, histories_of
 from api.problems import problem_of
 from api.schemas import AlertDetail, BulkItem, BulkResult, Feedback, FeedbackRequest
-from api.store import Store, alert_detail
+from api.store import Store
 from pipelines.alerting.lifecycle import AlertChange, WantedChange, is_same_request, next_change
 from pipelines.errors import LogsterError, TransitionError
 from pipelines.schemas.alerts import AlertStatus
@@ -66,7 +66,7 @@ def change_alert(
     decided = _decide(store, {alert_id: row}, wanted, now=now, if_match=if_match, key=key)[alert_id]
     if isinstance(decided, LogsterError):
         raise decided
-    return alert_detail(row, decided.history, store.feedback(alert_id)), decided.is_replay
+    return store.detail(row, decided.history), decided.is_replay
 
 
 def change_alerts(
@@ -134,7 +134,7 @@ def add_feedback(
     if not found:
         return new, False
     if key is not None and found[0].model_copy(update={"created_at": now}) != new:
-        raise KeyReusedError(key, "verdict")
+        raise KeyReusedError(key, "verdict on this alert")
     return found[0], True
 
 
@@ -180,7 +180,7 @@ def _decide_one(
     for place, made in enumerate(history):
         if key is not None and made.change_id == change_id:
             if not is_same_request(history, place, wanted):
-                raise KeyReusedError(key, "change")
+                raise KeyReusedError(key, "change of this alert")
             return _Decided(made, history, is_replay=True)
     if if_match is not None:
         etag = etag_of(alert["updated_at"], len(history), len(store.feedback(alert_id)))

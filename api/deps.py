@@ -1,10 +1,11 @@
 """What routes have in common: dependencies and parameters as annotated aliases, and headers of their answers."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request, Response
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from api.access.callers import Caller
 from api.errors import GIVE_A_KEY, UnauthenticatedError
@@ -12,9 +13,11 @@ from api.store import Store
 from pipelines.settings import Settings
 
 __all__ = [
-    "REPLAYED", "AlertId", "CallerDep", "CursorQuery", "KeyHeader", "NowDep", "SettingsDep", "StoreDep", "TimeQuery", "VisitorDep",
-    "WholeStoreDep", "mark_replay", "refuse_below_admin", "refuse_one_tenant",
+    "REPLAYED", "AlertId", "CallerDep", "CursorQuery", "KeyHeader", "NowDep", "SettingsDep", "StoreDep", "SuppressionId",
+    "TimeQuery", "VisitorDep", "WholeStoreDep", "mark_replay", "refuse_below_admin", "refuse_one_tenant",
 ]  # fmt: skip
+
+_HAS_DATE = re.compile(r"\d{4}-").match
 
 REPLAYED: dict[str, Any] = {
     "Idempotency-Replayed": {
@@ -71,6 +74,13 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _no_number(value: object) -> object:
+    # pydantic would take it for seconds since 1970, which is no date-time of OpenAPI
+    if isinstance(value, str) and not _HAS_DATE(value):
+        raise ValueError("give a time such as 2026-03-02T10:00:00Z")
+    return value
+
+
 def _as_utc(time: datetime) -> datetime:
     """Read a time without zone as UTC; refuse one that has no UTC form (year 1 east of Greenwich)."""
     try:
@@ -89,11 +99,12 @@ StoreDep = Annotated[Store, Depends(_store)]
 """The lake as the caller may see it."""
 NowDep = Annotated[datetime, Depends(_now)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
-TimeQuery = Annotated[datetime, AfterValidator(_as_utc)]
+TimeQuery = Annotated[datetime, BeforeValidator(_no_number), AfterValidator(_as_utc)]
 CursorQuery = Annotated[
     str | None, Query(max_length=4096, description="`next_cursor` of the page before; leave out for the first page")
 ]
 AlertId = Annotated[str, Path(max_length=200, description="`alert_id`, 64 hex digits")]
+SuppressionId = Annotated[str, Path(max_length=200, description="`suppression_id`, a UUID, or `file:` and a name")]
 KeyHeader = Annotated[
     str | None,
     Header(

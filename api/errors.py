@@ -12,18 +12,20 @@ from api.problems import (
     OTHER_ACTOR,
     SIGN_IN_UNAVAILABLE,
     STALE_ETAG,
+    SUPPRESSION_OF_FILE,
     TOO_MANY,
     UNAUTHENTICATED,
     UNKNOWN_ALERT,
     UNKNOWN_KEY,
+    UNKNOWN_SUPPRESSION,
     ProblemKind,
 )
 from pipelines.errors import QueryError
 
 __all__ = [
     "GIVE_A_KEY", "BadCursorError", "ForbiddenError", "KeyReusedError", "OtherActorError", "RequestError",
-    "SignInUnavailableError", "StaleAlertError", "TooManyRequestsError", "UnauthenticatedError", "UnknownAlertError",
-    "UnknownClaimsError", "UnknownKeyError", "WrongKeyError", "WrongTokenError",
+    "SignInUnavailableError", "StaleAlertError", "SuppressionOfFileError", "TooManyRequestsError", "UnauthenticatedError",
+    "UnknownAlertError", "UnknownClaimsError", "UnknownKeyError", "UnknownSuppressionError", "WrongKeyError", "WrongTokenError",
 ]  # fmt: skip
 
 GIVE_A_KEY = "give an API key as `Authorization: Bearer …` or `X-API-Key`, or a token as `Authorization: Bearer …`"
@@ -126,6 +128,28 @@ class UnknownKeyError(RequestError):
         super().__init__(f"no key '{key_id[:_SHOWN]}'; GET /keys lists those there are")
 
 
+class UnknownSuppressionError(RequestError):
+    """There is no suppression of that id."""
+
+    kind = UNKNOWN_SUPPRESSION
+
+    def __init__(self, suppression_id: str) -> None:
+        super().__init__(
+            f"no suppression '{suppression_id[:_SHOWN]}'; GET /suppressions or `logster alerts suppressions` lists those there are"
+        )
+
+
+class SuppressionOfFileError(RequestError):
+    """A suppression that the API did not make."""
+
+    kind = SUPPRESSION_OF_FILE
+
+    def __init__(self, suppression_id: str) -> None:
+        super().__init__(
+            f"'{suppression_id[:_SHOWN]}' stands in the file of LOGSTER_SUPPRESSIONS; take it out there, and start again"
+        )
+
+
 class StaleAlertError(RequestError):
     """The alert is no longer as the caller read it."""
 
@@ -141,9 +165,7 @@ class KeyReusedError(RequestError):
     kind = KEY_REUSED
 
     def __init__(self, key: str, about: str) -> None:
-        super().__init__(
-            f"Idempotency-Key '{key[:_SHOWN]}' was used for another {about} of this alert; take a new key for each"
-        )
+        super().__init__(f"Idempotency-Key '{key[:_SHOWN]}' was used for another {about}; take a new key for each")
 
 
 class BadCursorError(RequestError):

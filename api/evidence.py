@@ -7,10 +7,11 @@ from api.cursors import opened, sealed
 from api.evidence_schemas import AlertEvent, AlertEventPage, ProcessTree, Timeline, TimelineWindow
 from api.histories import micros
 from api.process_tree import tree_of
+from api.stix import bundle_of
 from api.store import Store
 from pipelines.schemas.alerts import SEVERITY_THRESHOLDS
 
-__all__ = ["MAX_PROCESSES", "MAX_WINDOWS", "events_of", "process_tree_of", "timeline_of"]
+__all__ = ["MAX_PROCESSES", "MAX_WINDOWS", "events_of", "process_tree_of", "stix_of", "timeline_of"]
 
 MAX_PROCESSES = 20_000
 """Processes of a span that are looked at; those of contributing events come first."""
@@ -91,6 +92,21 @@ def timeline_of(store: Store, alert_id: str, *, around: timedelta) -> Timeline:
     rows = store.queries.rows("timeline", values, ("window_scores",))
     windows = [TimelineWindow(**row) for row in rows[:MAX_WINDOWS]]
     return Timeline(alert_id=alert_id, windows=windows, threshold=threshold, is_cut=len(rows) > MAX_WINDOWS)
+
+
+def stix_of(store: Store, alert_id: str, *, max_events: int = 50) -> dict[str, Any]:
+    """An alert as a STIX bundle; see `api.stix.bundle_of`. Of its events the contributing ones come first, heaviest first.
+
+    Raises:
+        UnknownAlertError: there is none of that id.
+        LakeError: the lake cannot be read.
+    """
+    alert = store.alert_row(alert_id)
+    values = {
+        **_span(alert), "n_contributing": len(alert["contributing_events"]), "after_place": None, "after_us": None,
+        "after_id": None, "limit": max_events,
+    }  # fmt: skip
+    return bundle_of(alert, store.queries.rows("alert_events", values, ("events",)))
 
 
 def _span(alert: dict[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """What lies behind an alert, as the API gives it: events, processes, windows."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, Field, create_model
 
 from pipelines.schemas.telemetry import EVENTS
 
-__all__ = ["AlertEvent", "AlertEventPage", "ProcessNode", "ProcessTree", "Timeline", "TimelineWindow"]
+__all__ = ["AlertEvent", "AlertEventPage", "ProcessNode", "ProcessTree", "StixBundle", "Timeline", "TimelineWindow"]
 
 
 def _python_type(kind: pa.DataType) -> Any:  # noqa: ANN401 - a type
@@ -97,3 +97,11 @@ class Timeline(BaseModel):
     windows: list[TimelineWindow]
     threshold: float = Field(description="least `attack_prob` that raises an alert")
     is_cut: bool = Field(description="there are later ones that are not shown")
+
+
+class StixBundle(BaseModel):
+    """A STIX 2.1 bundle."""
+
+    type: Literal["bundle"]
+    id: str
+    objects: list[dict[str, Any]] = Field(description="by STIX 2.1; what an object may hold depends on its `type`")

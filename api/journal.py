@@ -23,7 +23,7 @@ from pipelines.settings import Settings
 
 __all__ = ["JOURNALS", "Journal"]
 
-JOURNALS = ("alert_changes", "feedback")
+JOURNALS = ("alert_changes", "feedback", "suppressions")
 """Tables that the API alone writes."""
 
 _GIVE_UP_SECONDS = 10.0

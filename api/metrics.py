@@ -29,15 +29,18 @@ class QueueCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Count alerts; a lake that cannot be read shows as `logster_lake_readable 0`."""
-        alerts = GaugeMetricFamily("logster_alerts", "Alerts in the lake.", labels=["severity", "status"])
+        labels = ["severity", "status"]
+        alerts = GaugeMetricFamily("logster_alerts", "Alerts in the lake that are not suppressed.", labels=labels)
+        suppressed = GaugeMetricFamily("logster_alerts_suppressed", "Alerts in the lake that are.", labels=labels)
         readable = GaugeMetricFamily("logster_lake_readable", "1 while the alert tables can be read.")
         try:
-            for severity, status, n_alerts in self._store.counts():
-                alerts.add_metric([severity, status], n_alerts)
+            for severity, status, is_suppressed, n_alerts in self._store.counts():
+                (suppressed if is_suppressed else alerts).add_metric([severity, status], n_alerts)
             readable.add_metric([], 1)
         except LakeError:
             readable.add_metric([], 0)
         yield alerts
+        yield suppressed
         yield readable
 
 

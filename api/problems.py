@@ -15,8 +15,9 @@ from pipelines.errors import LakeError, LogsterError, TransitionError
 
 __all__ = [
     "BAD_CURSOR", "FORBIDDEN", "ILLEGAL_TRANSITION", "INVALID_REQUEST", "KEY_REUSED", "LAKE_UNAVAILABLE", "NOT_JSON",
-    "OTHER_ACTOR", "SIGN_IN_UNAVAILABLE", "STALE_ETAG", "TOO_LARGE", "TOO_MANY", "TOO_SLOW", "UNAUTHENTICATED", "UNEXPECTED",
-    "UNKNOWN_ALERT", "UNKNOWN_KEY", "ProblemKind", "documented", "problem", "problem_of", "problem_response",
+    "OTHER_ACTOR", "SIGN_IN_UNAVAILABLE", "STALE_ETAG", "SUPPRESSION_OF_FILE", "TOO_LARGE", "TOO_MANY", "TOO_SLOW",
+    "UNAUTHENTICATED", "UNEXPECTED", "UNKNOWN_ALERT", "UNKNOWN_KEY", "UNKNOWN_SUPPRESSION", "ProblemKind", "documented",
+    "problem", "problem_of", "problem_response",
 ]  # fmt: skip
 
 MEDIA_TYPE = "application/problem+json"
@@ -57,6 +58,16 @@ UNKNOWN_ALERT = ProblemKind(
 UNKNOWN_KEY = ProblemKind(
     "unknown-key", 404, "There is no such key", "no key '3f9a6c01d2e4'; GET /keys lists those there are"
 )
+UNKNOWN_SUPPRESSION = ProblemKind(
+    "unknown-suppression",
+    404,
+    "There is no such suppression",
+    "no suppression '5f1c'; GET /suppressions lists those there are",
+)
+SUPPRESSION_OF_FILE = ProblemKind(
+    "suppression-of-file", 409, "The suppression stands in a file",
+    "'file:scanner' stands in the file of LOGSTER_SUPPRESSIONS; take it out there, and start again",
+)  # fmt: skip
 ILLEGAL_TRANSITION = ProblemKind(
     "illegal-transition", 409, "The alert may not go to that status",
     "an alert that is 'resolved' cannot become 'acknowledged'; from 'resolved' it may go to: false_positive, investigating",
@@ -79,7 +90,7 @@ BAD_CURSOR = ProblemKind(
 )  # fmt: skip
 KEY_REUSED = ProblemKind(
     "key-reused", 422, "The Idempotency-Key stands for another request",
-    "Idempotency-Key 'k1' was used for another change of this alert; take a new key for each change",
+    "Idempotency-Key 'k1' was used for another change of this alert; take a new key for each",
 )  # fmt: skip
 LAKE_UNAVAILABLE = ProblemKind(
     "lake-unavailable", 503, "The lake cannot be read or written",

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 
 from api.journal import JOURNALS, Journal
 from api.snapshots import Snapshots, first_line
+from pipelines.alerting.suppression import make_views
+from pipelines.alerting.suppression_file import suppressions_of_file
 from pipelines.errors import LakeError
 from pipelines.settings import Settings
 
@@ -31,12 +33,16 @@ class Queries:
     Attributes:
         tenant: whose rows are seen and written; None: every tenant's.
         snapshots: of all tenants' tables.
+
+    Raises:
+        SettingsError: the file of suppressions cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.tenant: str | None = None
         self.snapshots = Snapshots(settings)
         self._journals = {name: Journal(settings, name, self.snapshots) for name in JOURNALS}
+        self._suppressions_of_file = suppressions_of_file(settings)
         self._duckdb = duckdb.connect()
 
     def bound_to(self, tenant: str | None) -> "Queries":
@@ -54,6 +60,14 @@ class Queries:
             LakeError: it cannot be read.
         """
         return self._bound(self._journals[journal].rows())
+
+    def suppressions(self) -> Any:  # noqa: ANN401 - pyarrow is untyped here
+        """All rows of ``suppressions`` that may be seen, and those of the file, as Arrow.
+
+        Raises:
+            LakeError: the table cannot be read.
+        """
+        return pa.concat_tables([self.written("suppressions"), self._bound(self._suppressions_of_file)])
 
     def append(self, journal: str, decide: Callable[[Any], Sequence[Row]]) -> None:
         """Append to a table that the API writes; see `Journal.append`.
@@ -121,7 +135,8 @@ class Queries:
         Args:
             query: name of a file in ``api/sql``.
             values: its parameters.
-            tables: tables of the lake that it reads.
+            tables: tables of the lake that it reads. Where ``suppressions`` is one, ``alerts`` comes before it; those of the
+                file are in it, and the views of `pipelines.alerting.suppression` are there as well.
             frames: other tables that it reads, by name; with a column `tenant` as well.
 
         Returns:
@@ -132,8 +147,10 @@ class Queries:
         """
         with self._duckdb.cursor() as cursor:
             for name in tables:
-                journal = self._journals.get(name)
-                cursor.register(name, self._bound(journal.rows() if journal else self.snapshots.dataset(name)))
+                source = self._source(name)
+                cursor.register(name, source)
+                if name == "suppressions":
+                    make_views(cursor, are_any=source.num_rows > 0)
             for name, frame in frames.items():
                 cursor.register(name, self._bound(frame))
             try:
@@ -142,6 +159,11 @@ class Queries:
                 # the SQL is ours and its values are bound: what fails is reading
                 raise _unreadable(error) from error
         return found.cast(pa.schema([_in_utc(field) for field in found.schema]))
+
+    def _source(self, name: str) -> Any:  # noqa: ANN401 - pyarrow is untyped here
+        if name == "suppressions":
+            return self.suppressions()
+        return self.written(name) if name in self._journals else self._bound(self.snapshots.dataset(name))
 
     def _bound(self, source: Any) -> Any:  # noqa: ANN401 - pyarrow is untyped here
         """An Arrow table or dataset without other tenants' rows."""

@@ -23,18 +23,18 @@ MAX_BULK = 500
 
 # what would move a terminal's cursor or turn the direction of the text around it; a note may have lines and tabs
 _OVERRIDES = r"\u202a-\u202e\u2066-\u2069"
-_NAME = rf"[^\u0000-\u001f\u007f-\u009f\u2028\u2029{_OVERRIDES}]"
-_NOTE = rf"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f{_OVERRIDES}]"
+LINE = rf"[^\u0000-\u001f\u007f-\u009f\u2028\u2029{_OVERRIDES}]"
+NOTE = rf"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f{_OVERRIDES}]"
 
 Name = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=rf"^{_NAME}*[^\s{_NAME[2:-1]}]{_NAME}*$"
+        strip_whitespace=True, min_length=1, max_length=200, pattern=rf"^{LINE}*[^\s{LINE[2:-1]}]{LINE}*$"
     ),
 ]
 """A person's name or account: one line, no control characters."""
 
-Text = Annotated[str, StringConstraints(max_length=10_000, pattern=rf"^{_NOTE}*$")]
+Text = Annotated[str, StringConstraints(max_length=10_000, pattern=rf"^{NOTE}*$")]
 """What a person writes: lines and tabs, no other control characters."""
 
 ANONYMOUS = "anonymous"
@@ -114,6 +114,8 @@ class AlertSummary(BaseModel):
     related_endpoints: list[str] = Field(description="endpoints of the tenant that were attacked at the same time")
     created_at: datetime
     updated_at: datetime = Field(description="when the pipeline last changed it")
+    suppressed_by: str | None = Field(description="`suppression_id` of what keeps it quiet; null where nothing does")
+    suppressed_until: datetime | None = Field(description="until when, by the events' own time (UTC)")
 
 
 class AlertDetail(AlertSummary):

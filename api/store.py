@@ -3,7 +3,7 @@
 Changing alerts is in ``api.changes``, what lies behind an alert in ``api.evidence``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,13 +29,14 @@ from api.schemas import (
     TableHealth,
 )
 from pipelines.alerting.lifecycle import AlertChange, AlertState, allowed_statuses
-from pipelines.schemas.alerts import CLOSED_STATUSES, AlertStatus, Severity
+from pipelines.alerting.suppression import MATCHED_COLUMNS, matches
+from pipelines.schemas.alerts import ALERTS, CLOSED_STATUSES, AlertStatus, Severity
 from pipelines.schemas.tables import TABLES
 from pipelines.settings import Settings
 
-__all__ = ["AlertFilter", "Store", "alert_detail"]
+__all__ = ["AlertFilter", "Store"]
 
-_QUEUE = ("alerts", "alert_changes")
+_QUEUE = ("alerts", "alert_changes", "suppressions")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class AlertFilter:
         technique: ATT&CK id; its sub-techniques count.
         start: alerts last seen after this.
         end: alerts first seen before this.
+        is_suppressed: only those that are suppressed (True), or that are not (False).
     """
 
     tenant: str | None = None
@@ -59,6 +61,7 @@ class AlertFilter:
     technique: str | None = None
     start: datetime | None = None
     end: datetime | None = None
+    is_suppressed: bool | None = None
 
 
 class Store:
@@ -92,6 +95,7 @@ class Store:
                 "technique": wanted.technique,
                 "from_us": wanted.start and micros(wanted.start),
                 "to_us": wanted.end and micros(wanted.end),
+                "suppressed": wanted.is_suppressed,
                 "after_us": after_us,
                 "after_id": after_id,
                 "limit": limit + 1,
@@ -113,7 +117,21 @@ class Store:
         """
         row = self.alert_row(alert_id)
         history = histories_of(self.changes(), [alert_id]).get(alert_id, [])
-        return alert_detail(row, history, self.feedback(alert_id))
+        return self.detail(row, history)
+
+    def detail(self, row: dict[str, Any], history: Sequence[AlertChange]) -> AlertDetail:
+        """One alert with its history, the verdicts on it, and what suppresses it.
+
+        Args:
+            row: its row in ``alerts``.
+            history: its changes, oldest first.
+
+        Raises:
+            LakeError: the lake cannot be read.
+        """
+        pairs = [one for one in matches(_matched(row), self.queries.suppressions()) if not one["is_deleted"]]
+        last = max(pairs, key=lambda one: (one["expires_at"], one["suppression_id"]), default=None)
+        return _alert_detail(row, history, self.feedback(row["alert_id"]), last)
 
     def alert_row(self, alert_id: str) -> dict[str, Any]:
         """One row of ``alerts``.
@@ -167,14 +185,26 @@ class Store:
             next_cursor=sealed(page[-1].tenant, page[-1].endpoint, page[-1].platform) if more else None,
         )
 
-    def counts(self) -> list[tuple[str, str, int]]:
-        """Alerts by severity and status.
+    def counts(self) -> list[tuple[str, str, bool, int]]:
+        """Alerts by severity, status, and whether they are suppressed.
 
         Raises:
             LakeError: the lake cannot be read.
         """
         rows = self.queries.rows("alert_counts", {}, _QUEUE)
-        return [(row["severity"], row["status"], row["n_alerts"]) for row in rows]
+        return [(row["severity"], row["status"], row["is_suppressed"], row["n_alerts"]) for row in rows]
+
+    def suppression_hits(self, suppression_id: str | None = None) -> dict[str, tuple[int, datetime]]:
+        """How many alerts each suppression quiets, and when the newest of these was last seen; those that quiet any.
+
+        Args:
+            suppression_id: that one alone; None: all.
+
+        Raises:
+            LakeError: the lake cannot be read.
+        """
+        rows = self.queries.rows("suppression_hits", {"suppression_id": suppression_id}, ("alerts", "suppressions"))
+        return {row["suppression_id"]: (row["n_alerts"], row["last_hit"]) for row in rows}
 
     def health(self, *, now: datetime, is_whole: bool = True) -> Health:
         """Versions and freshness of the tables.
@@ -215,13 +245,19 @@ class _NewestWindows:
         return kept[1]
 
 
-def alert_detail(row: dict[str, Any], history: Sequence[AlertChange], feedback: Sequence[Feedback]) -> AlertDetail:
+def _alert_detail(
+    row: dict[str, Any],
+    history: Sequence[AlertChange],
+    feedback: Sequence[Feedback],
+    suppression: Mapping[str, Any] | None = None,
+) -> AlertDetail:
     """One alert with its history.
 
     Args:
         row: its row in ``alerts``.
         history: its changes, oldest first.
         feedback: the verdicts on it, oldest first.
+        suppression: what quiets it, as `pipelines.alerting.suppression.matches` tells; None: nothing.
     """
     state = history[-1].state if history else AlertState()
     return AlertDetail(
@@ -232,7 +268,14 @@ def alert_detail(row: dict[str, Any], history: Sequence[AlertChange], feedback: 
         allowed_statuses=allowed_statuses(state.status),
         history=[Change.model_validate(change, from_attributes=True) for change in history],
         feedback=list(feedback),
+        suppressed_by=suppression and suppression["suppression_id"],
+        suppressed_until=suppression and suppression["expires_at"],
     )
+
+
+def _matched(row: Mapping[str, Any]) -> Any:  # noqa: ANN401 - pyarrow is untyped here
+    schema = pa.schema([ALERTS.field(name) for name in MATCHED_COLUMNS]).remove_metadata()
+    return pa.Table.from_pylist([{name: row[name] for name in MATCHED_COLUMNS}], schema)
 
 
 def _texts(values: Sequence[str] | None) -> list[str] | None:

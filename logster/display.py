@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ERRORS", "OUTPUT", "SHORT_ID", "address_table", "alerts_table", "compaction_table", "keys_table", "ledger_table",
-    "plain",
+    "plain", "suppressions_table",
 ]  # fmt: skip
 
 # a file or a pipe has no width; a table that is cut to 80 columns there can be neither read nor searched
@@ -94,6 +94,29 @@ def keys_table(keys: Iterable[Mapping[str, Any]]) -> Table:
             key["state"],
             f"{key['created_at']:%Y-%m-%d %H:%M}",
             f"{expires:%Y-%m-%d}" if expires else "never",
+        )
+    return table
+
+
+def suppressions_table(suppressions: Iterable[Mapping[str, Any]]) -> Table:
+    """A table of suppressions as `newest_suppressions` gives them."""
+    table = Table(title="Suppressions, newest first", title_justify="left")
+    table.add_column("id", no_wrap=True)
+    for name in ("state", "tenant", "what is quiet", "up to", "from (UTC)", "until (UTC)", "alerts", "by", "reason"):
+        table.add_column(name, overflow="fold", justify="right" if name == "alerts" else "left")
+    for one in suppressions:
+        what = {name: one[name] for name in ("endpoint", "technique", "rule_id") if one[name] is not None}
+        table.add_row(
+            plain(one["suppression_id"]),
+            one["state"],
+            plain(one["tenant"]),
+            plain(", ".join(f"{name} {value}" for name, value in what.items())),
+            one["max_severity"],
+            f"{one['starts_at']:%Y-%m-%d %H:%M}",
+            f"{one['expires_at']:%Y-%m-%d %H:%M}",
+            f"{one['n_alerts']:,}",
+            plain(one["actor"]),
+            plain(one["reason"]),
         )
     return table
 

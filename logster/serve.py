@@ -20,11 +20,12 @@ def main() -> None:
         settings = load_settings()
         configure_logs(settings)
         who_may = check_exposure(settings)
+        app = create_app(settings)
     except LogsterError as error:
         sys.exit(f"logster: {error}")
     structlog.get_logger("logster.api").info(who_may)
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_level="info",

@@ -3,7 +3,7 @@
 Every micro-batch leaves at least one file in each table that it writes, some thousands a day. Putting them together
 (Delta's OPTIMIZE, which also clusters what `TABLES` says is clustered) changes no row and no version that a reader has
 open, but it must not meet a change of rows: whoever calls this holds the locks of ``pipelines.locks``. The histories that
-the API writes (``alert_changes``, ``feedback``) are kept short by the API itself.
+the API writes (``alert_changes``, ``feedback``, ``suppressions``) are kept short by the API itself.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ from pipelines.schemas.tables import TABLES
 
 __all__ = ["KEPT_BY_THE_PIPELINE", "Compaction", "compact", "remove_unreferenced"]
 
-KEPT_BY_THE_PIPELINE = tuple(name for name in TABLES if name not in ("alert_changes", "feedback"))
+KEPT_BY_THE_PIPELINE = tuple(name for name in TABLES if name not in ("alert_changes", "feedback", "suppressions"))
 """Tables that the pipeline alone writes."""
 
 _LOG = structlog.get_logger("logster.maintenance")

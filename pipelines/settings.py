@@ -171,6 +171,9 @@ class Settings(BaseSettings):
     ttp_rules: str | None = Field(
         None, description="folders of more Sigma rules than our own, `a,b,…`; those that cannot be used are left out"
     )
+    suppressions: str | None = Field(
+        None, description="YAML file of alerts to keep quiet for a time, beside those of the API (docs/api.md)"
+    )
     max_record_bytes: int = Field(4_194_304, ge=1024, description="longer lines go to quarantine (bytes)")
     max_file_bytes: int = Field(
         8_589_934_592, ge=1024, description="a file that unpacks to more is refused by `logster ingest` (bytes)"

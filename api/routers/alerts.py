@@ -1,6 +1,6 @@
 """The alert queue: list, look at, and move an alert through its life."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
@@ -43,6 +43,10 @@ def list_alerts(
         TimeQuery | None, Query(alias="from", description="last seen after this; UTC where no zone")
     ] = None,
     end: Annotated[TimeQuery | None, Query(alias="to", description="first seen before this; UTC where no zone")] = None,
+    suppressed: Annotated[
+        Literal["false", "true", "all"],
+        Query(description="`false`: those that are not suppressed; `true`: those that are; `all`"),
+    ] = "false",
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: CursorQuery = None,
 ) -> AlertPage:
@@ -58,6 +62,7 @@ def list_alerts(
         technique=technique,
         start=start,
         end=end,
+        is_suppressed=None if suppressed == "all" else suppressed == "true",
     )
     return store.alerts(wanted, limit=limit, cursor=cursor)
 

@@ -7,11 +7,13 @@ WITH last_change AS (
 SELECT
     alert_id, tenant, endpoint, platform, severity, coalesce(to_status, 'open') AS status, assignee, attack_prob,
     first_seen, last_seen, window_count, model_name, model_version, ttp_techniques, ttp_tactics, related_endpoints,
-    created_at, updated_at
+    created_at, updated_at, suppressed_by, suppressed_until
 FROM alerts
 LEFT JOIN last_change USING (alert_id)
+LEFT JOIN suppressed USING (alert_id)
 WHERE ($tenant IS NULL OR tenant = $tenant)
     AND ($endpoint IS NULL OR endpoint = lower($endpoint))
+    AND ($suppressed IS NULL OR (suppressed_by IS NOT NULL) = $suppressed)
     AND ($severities IS NULL OR list_contains($severities, severity))
     AND ($statuses IS NULL OR list_contains($statuses, coalesce(to_status, 'open')))
     -- a technique's sub-techniques count as the technique

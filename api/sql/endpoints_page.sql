@@ -14,9 +14,10 @@ queue AS (
         -- the chance that at least one of them is real, were they independent
         100 * (1 - product(1 - attack_prob) FILTER (is_live)) AS threat
     FROM (
-        SELECT *, NOT list_contains($closed, coalesce(to_status, 'open')) AS is_live
+        SELECT *, NOT list_contains($closed, coalesce(to_status, 'open')) AND suppressed_by IS NULL AS is_live
         FROM alerts
         LEFT JOIN last_change USING (alert_id)
+        LEFT JOIN suppressed USING (alert_id)
     )
     GROUP BY ALL
 )

@@ -9,6 +9,7 @@ from pipelines.errors import LakeError
 from pipelines.schemas.alerts import ALERT_CHANGES, ALERTS, FEEDBACK
 from pipelines.schemas.graphs import PANES, PENDING, WINDOW_GRAPHS, WINDOW_SCORES
 from pipelines.schemas.outbox import OUTBOX
+from pipelines.schemas.suppressions import SUPPRESSIONS
 from pipelines.schemas.telemetry import EVENTS, PROCESS_MARKS, QUARANTINE, RAW
 
 __all__ = ["TABLES", "Table", "refuse_missing", "table_named"]
@@ -76,6 +77,7 @@ TABLES: dict[str, Table] = {
         Table("alerts", ALERTS, ("alert_id",), ("first_seen", "last_seen", "updated_at", "tenant")),
         Table("alert_changes", ALERT_CHANGES, ("change_id",), ("changed_at",)),
         Table("feedback", FEEDBACK, ("feedback_id",), ("created_at",)),
+        Table("suppressions", SUPPRESSIONS, ("suppression_id", "deleted_at"), ("created_at",)),
         Table("outbox", OUTBOX, ("change_id",), ("sequence", "written_at")),
     )
 }

@@ -17,7 +17,7 @@ from pipelines.schemas.outbox import SCHEMA_VERSION, ChangeKind
 
 __all__ = [
     "AlertChanged", "Document", "Standing", "alert_document", "changes_of_alerts", "changes_of_analysts", "changes_of_verdicts",
-    "in_order", "standings",
+    "differences", "in_order", "standings",
 ]  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -115,7 +115,7 @@ def changes_of_alerts(before: Mapping[str, Document], after: Mapping[str, Docume
     found = []
     for alert_id, alert in after.items():
         old = before.get(alert_id)
-        previous = {} if old is None else {name: old[name] for name in _STATE if old[name] != alert[name]}
+        previous = {} if old is None else differences(old, alert)
         if old is None or previous:
             kind = ChangeKind.CREATED if old is None else ChangeKind.UPDATED
             state = [alert_id, *(alert[name] for name in _STATE)]
@@ -126,6 +126,11 @@ def changes_of_alerts(before: Mapping[str, Document], after: Mapping[str, Docume
         change_id = _id_of("withdrawn", alert_id, alert["updated_at"])
         found.append(_changed(change_id, ChangeKind.WITHDRAWN, alert["updated_at"], alert))
     return found
+
+
+def differences(before: Document, after: Document) -> Document:
+    """Of what the pipeline says of an alert that which differs, as it was before."""
+    return {name: before[name] for name in _STATE if before[name] != after[name]}
 
 
 def changes_of_analysts(rows: Iterable[Row], alerts: Mapping[str, Document]) -> list[AlertChanged]:

@@ -1,14 +1,15 @@
 """The outbox: a table to which every change of an alert is added once, whoever made it and however often this is called.
 
 It is derived from ``alerts``, ``alert_changes`` and ``feedback``, not from the code that writes them: so stream, Dagster,
-API and command line need to know nothing of it, and what a crash cut off is found by the next look. One Delta commit holds
+API and command line need to know nothing of it, and what a crash cut off is found by the next look. What ``suppressions`` keep
+quiet as they stand at that look is left out. One Delta commit holds
 the new rows and, as Delta's ``txn`` actions, the versions of the three tables up to which all is told; it is tried on
 exactly the version that was looked at, so that of two writers the slower one looks again. Needs no Spark.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -18,11 +19,13 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from pipelines.alerting.suppression_file import suppressions_of_file
 from pipelines.errors import LakeError
 from pipelines.lake_reader import delta_table, table_uri
 from pipelines.schemas.outbox import ChangeKind
 from pipelines.schemas.tables import refuse_missing, table_named
 from pipelines.settings import Settings
+from pipelines.sinks.audible import audible
 from pipelines.sinks.changes import (
     AlertChanged,
     Document,
@@ -41,6 +44,7 @@ __all__ = ["Outbox"]
 _STAMPS = {"alert_changes": ("change_id",), "feedback": ("feedback_id",), "alerts": ("alert_id", "updated_at")}
 _OF_PIPELINE = (ChangeKind.CREATED, ChangeKind.UPDATED, ChangeKind.WITHDRAWN)
 _STANDING = ("alert_id", "change_id", "to_status", "assignee", "changed_at")
+_TOLD = ("sequence", "alert_id", "kind", "document")
 _APP = "logster-outbox"
 _BATCH_ROWS = 1_000
 _GIVE_UP_SECONDS = 30.0
@@ -55,6 +59,9 @@ class Outbox:
 
     Args:
         settings: say where the lake is.
+
+    Raises:
+        SettingsError: the file of suppressions cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -62,6 +69,7 @@ class Outbox:
         self._handles: dict[str, tuple[float, DeltaTable]] = {}  # and when they were opened
         # versions that brought nothing to tell (small files put together): looked at, though in no commit
         self._quiet: dict[str, int] = {}
+        self._suppressions_of_file = suppressions_of_file(settings)
 
     def tell(self, *, now: datetime) -> int:
         """Add what has changed since the last call, by whomever.
@@ -132,6 +140,9 @@ class Outbox:
         if not found:
             self._quiet |= {_app(name, tables[name]): tables[name].version() for name in stale}
             return 0
+        # where all of it is suppressed a commit without rows keeps the versions: whoever looks next, under other suppressions,
+        # must not tell what was passed over
+        found = audible(found, self._suppressions(), lambda alert_ids: self._last_told(own, alert_ids))
         first = _last_sequence(own) + 1
         rows = [change.row(sequence=number, now=now) for number, change in enumerate(in_order(found), first)]
         versions = [Transaction(_app(name, tables[name]), tables[name].version()) for name in stale]
@@ -187,20 +198,23 @@ class Outbox:
             for row in batch.to_pylist()
         }
 
+    def _suppressions(self) -> Any:  # noqa: ANN401 - an Arrow table
+        table, names = self._newest("suppressions"), self._suppressions_of_file.schema.names
+        if table is None:
+            return self._suppressions_of_file
+        there = table.to_pyarrow_dataset().to_table(columns=names).cast(self._suppressions_of_file.schema)
+        return pa.concat_tables([there, self._suppressions_of_file])
+
     def _ids_told(self) -> set[str]:
         return set(self._own().to_pyarrow_dataset().to_table(columns=["change_id"])["change_id"].to_pylist())
 
     def _alerts_told(self) -> dict[str, Document]:
         """Each alert as it was told last, unless it was withdrawn."""
-        columns = ["sequence", "alert_id", "kind", "document"]
-        rows = self._own().to_pyarrow_dataset().to_table(columns=columns)
-        of_pipeline = rows.filter(pc.is_in(rows["kind"], pa.array([str(kind) for kind in _OF_PIPELINE])))
-        last = {row["alert_id"]: row for row in of_pipeline.sort_by("sequence").to_pylist()}
-        return {
-            alert_id: json.loads(row["document"])["alert"]
-            for alert_id, row in last.items()
-            if row["kind"] != ChangeKind.WITHDRAWN
-        }
+        return _newest_told(self._own().to_pyarrow_dataset().to_table(columns=list(_TOLD)))
+
+    def _last_told(self, own: DeltaTable, alert_ids: Collection[str]) -> dict[str, Document]:
+        """The same of some alerts."""
+        return _newest_told(rows_with(own.to_pyarrow_dataset(), "alert_id", alert_ids, _TOLD))
 
     def _told(self, own: DeltaTable, table: DeltaTable, name: str) -> int | None:
         app = _app(name, table)
@@ -242,6 +256,16 @@ class Outbox:
             raise LakeError(
                 f"the outbox of {self._settings.lake} cannot be kept: {str(error).partition(chr(10))[0]}"
             ) from error
+
+
+def _newest_told(rows: Any) -> dict[str, Document]:  # noqa: ANN401 - an Arrow table
+    of_pipeline = rows.filter(pc.is_in(rows["kind"], pa.array([str(kind) for kind in _OF_PIPELINE])))
+    last = {row["alert_id"]: row for row in of_pipeline.sort_by("sequence").to_pylist()}
+    return {
+        alert_id: json.loads(row["document"])["alert"]
+        for alert_id, row in last.items()
+        if row["kind"] != ChangeKind.WITHDRAWN
+    }
 
 
 def _last_sequence(own: DeltaTable) -> int:

@@ -26,6 +26,7 @@ def test_newest_alerts_come_first_with_all_columns(api, write, make_alert):
         "first_seen": "2026-03-01T12:02:00Z", "last_seen": "2026-03-01T12:05:00Z",
         "window_count": 1, "model_name": "logster-linux", "model_version": "1", "ttp_techniques": [], "ttp_tactics": [],
         "related_endpoints": ["db-1"], "created_at": "2026-03-01T12:05:00Z", "updated_at": "2026-03-01T12:05:00Z",
+        "suppressed_by": None, "suppressed_until": None,
     }  # fmt: skip
 
 
@@ -97,6 +98,11 @@ def test_foreign_cursor_is_refused(api, cursor):
     response = api.get("/alerts", params={"cursor": cursor})
     assert response.status_code == 422
     assert "next_cursor" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("time", ["55544", "1.5", "-7", "x", "", "0000-01-01T00:00:00Z"])
+def test_what_is_no_time_is_refused(api, time):
+    assert api.get("/alerts", params={"to": time}).status_code == 422
 
 
 def test_unknown_alert_says_where_to_look(api):

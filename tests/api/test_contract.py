@@ -1,7 +1,7 @@
 """The API keeps to its own description, whatever it is sent (schemathesis: made-up requests, right and wrong ones)."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import schemathesis
@@ -14,11 +14,16 @@ from api.access.keys import create_key
 from api.app import create_app
 from pipelines.schemas.access import Role
 from pipelines.settings import Settings
+from tests.api.conftest import NOON
 
 pytestmark = pytest.mark.slow
 
 EXAMPLES = int(os.environ.get("LOGSTER_TEST_EXAMPLES", "1")) * 15
 KNOWN = [f"{number:064x}" for number in range(3)]
+SUPPRESSION = {
+    "tenant": "acme", "endpoint": "web-1", "max_severity": "HIGH", "reason": "x", "starts_at": NOON - timedelta(hours=1),
+    "expires_at": NOON + timedelta(hours=1), "actor": "ann", "created_at": NOON,
+}  # fmt: skip
 OPERATIONS = [
     (path, method.upper())
     for path, operations in create_app(Settings(_env_file=None)).openapi()["paths"].items()
@@ -32,6 +37,7 @@ def described(settings, write, make_alert, make_score, make_event):
     write("alerts", *[make_alert(number, number) for number in range(3)])
     write("window_scores", *[make_score(minute) for minute in range(3)])
     write("events", *[make_event(f"e{n}", n, process_key=f"p{n}", parent_key=f"p{n // 2}") for n in range(-9, 9)])
+    write("suppressions", *[SUPPRESSION | {"suppression_id": known} for known in KNOWN])
     _, key = create_key(settings, name="tests", tenant=None, role=Role.ADMIN, now=datetime.now(UTC))
     return schemathesis.openapi.from_asgi("/openapi.json", create_app(settings)), {"X-API-Key": key}
 
@@ -55,8 +61,8 @@ def test_every_answer_is_as_described(described, path, method, mode):
             if isinstance(case.body, dict):
                 case.body.pop("actor", None)  # with a key there is but one that is taken
         if mode is GenerationMode.POSITIVE and known is not None:  # made-up ids are those of no alert
-            if "alert_id" in (case.path_parameters or {}):
-                case.path_parameters["alert_id"] = known
+            for name in {"alert_id", "suppression_id"} & set(case.path_parameters or {}):
+                case.path_parameters[name] = known
             if isinstance(case.body, dict):
                 case.body |= (
                     {"alert_id": known} if path == "/feedback" else {"ids": [known]} if path == "/alerts" else {}

@@ -1,7 +1,7 @@
 import json
 import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from api.app import create_app
 from api.schemas import Problem
 from api.store import Store
 from pipelines.schemas.tables import TABLES
+from tests.api.conftest import NOON
 
 
 def test_fresh_lake_is_healthy_and_empty(api):
@@ -73,11 +74,23 @@ def test_metrics_count_requests_by_route_and_alerts_by_status(api, write, make_a
     assert "logster_lake_readable 1.0" in text
 
 
+def test_metrics_count_suppressed_alerts_apart(api, write, make_alert):
+    write("alerts", make_alert(1), make_alert(2, endpoint="web-2"))
+    write("suppressions", {
+        "suppression_id": "s", "tenant": "acme", "endpoint": "web-2", "max_severity": "HIGH", "reason": "x",
+        "starts_at": NOON - timedelta(hours=1), "expires_at": NOON, "actor": "ann", "created_at": NOON,
+    })  # fmt: skip
+    text = api.get("/metrics").text
+    assert 'logster_alerts{severity="HIGH",status="open"} 1.0' in text
+    assert 'logster_alerts_suppressed{severity="HIGH",status="open"} 1.0' in text
+
+
 def test_docs_and_description_are_there(api):
     assert api.get("/docs").status_code == 200
     paths = api.ok("/openapi.json")["paths"]
-    evidence = {f"/alerts/{{alert_id}}/{what}" for what in ("events", "process-tree", "timeline")}
-    others = {"/feedback", "/endpoints", "/caller", "/health", "/metrics"}
+    evidence = {f"/alerts/{{alert_id}}/{what}" for what in ("events", "process-tree", "stix", "timeline")}
+    others = {"/feedback", "/endpoints", "/caller", "/keys", "/keys/{key_id}", "/health", "/metrics"}
+    others |= {"/suppressions", "/suppressions/{suppression_id}"}
     assert {"/alerts", "/alerts/{alert_id}"} | evidence | others == set(paths)
 
 

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from api.access.door import is_open
 from api.access.keys import create_key, list_keys
 from api.app import create_app
+from api.cursors import sealed
 from api.store import AlertFilter, Store
 from pipelines.schemas.access import Role
 from pipelines.schemas.tables import table_named
@@ -26,6 +27,7 @@ from tests.api.conftest import NOON, Client
 OURS, THEIRS = "acme", "globex"
 MARK = "globex"  # stands in everything of theirs, and in nothing of ours
 OUR_ID, THEIR_ID, NO_ID = f"{1:064x}", f"{2:064x}", f"{3:064x}"
+OUR_QUIET, THEIR_QUIET, NO_QUIET = "own-s1", f"{MARK}-s2", "none-s3"
 OF_ALL_TENANTS = {"/metrics"}
 
 DESCRIPTION = create_app(Settings(_env_file=None)).openapi()
@@ -69,6 +71,10 @@ def lake(write, make_alert, make_score, make_event, api):
         )
         api("PATCH", f"/alerts/{number:064x}", json={"note": f"{mark} note", "assignee": f"{mark}-ann"})
         api("POST", "/feedback", json={"alert_id": f"{number:064x}", "verdict": "true_positive", "comment": mark})
+        write("suppressions", {
+            "suppression_id": f"{mark}-s{number}", "tenant": tenant, "endpoint": f"{mark}-9", "max_severity": "HIGH",
+            "reason": mark, "starts_at": NOON, "expires_at": NOON + timedelta(days=1), "actor": f"{mark}-ann", "created_at": NOON,
+        })  # fmt: skip
 
 
 @pytest.fixture
@@ -82,8 +88,9 @@ def their_cursors(lake, settings) -> list[str]:
     store = Store(settings)
     queues = [store.of(tenant).alerts(AlertFilter(), limit=1).next_cursor for tenant in (THEIRS, None)]
     endpoints = [store.of(tenant).endpoints(limit=1).next_cursor for tenant in (THEIRS, None)]
-    found = [cursor for cursor in queues + endpoints if cursor]
-    assert len(found) == 4
+    quiet = [sealed(0, THEIR_QUIET), sealed(2**62, "")]
+    found = [cursor for cursor in queues + endpoints + quiet if cursor]
+    assert len(found) == 6
     return found
 
 
@@ -91,7 +98,7 @@ def theirs(settings: Settings) -> dict[str, Any]:
     """All rows of theirs in what the API writes, and all keys that are not ours."""
     return {
         name: DeltaTable(f"{settings.lake}/{name}").to_pyarrow_table(filters=[("tenant", "=", THEIRS)]).to_pylist()
-        for name in ("alert_changes", "feedback")
+        for name in ("alert_changes", "feedback", "suppressions")
     } | {"keys": [key for key in list_keys(settings) if key.tenant != OURS]}
 
 
@@ -118,6 +125,10 @@ VALUES: dict[str, list[Any]] = {
     "max_nodes": [500],
     "around_minutes": [1440],
     "alert_id": [THEIR_ID, THEIR_ID.upper(), f"{OUR_ID},{THEIR_ID}", f"..%2f{THEIR_ID}", "%25"],
+    "suppression_id": [THEIR_QUIET, THEIR_QUIET.upper(), f"{OUR_QUIET},{THEIR_QUIET}", "%25"],
+    "suppressed": ["false", "true", "all"],
+    "state": ["active", "expired"],
+    "max_events": [500],
     "idempotency-key": ["k1"],
     "if-match": ["*"],
 }
@@ -136,12 +147,20 @@ BODIES: dict[str, list[Any]] = {
     "tenant": [THEIRS, THEIRS.upper(), None, OURS.upper()],
     "role": ["admin"],
     "days": [0],
+    "endpoint": ["web-1"],
+    "technique": ["T1059"],
+    "rule_id": ["r1"],
+    "max_severity": ["CRITICAL"],
+    "reason": ["x"],
+    "minutes": [129_600],
+    "back_minutes": [10_080],
 }
 """The same of each member of a body."""
 
 LEAST_BODY = {
     "/alerts": {"ids": [OUR_ID], "note": "x"}, "/alerts/{alert_id}": {"note": "x"},
     "/feedback": {"alert_id": OUR_ID, "verdict": "true_positive"}, "/keys": {"name": "x", "tenant": OURS},
+    "/suppressions": {"tenant": OURS, "endpoint": "web-1", "reason": "x", "minutes": 1},
 }  # fmt: skip
 
 
@@ -150,7 +169,7 @@ def requests_of(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every request of an operation in which one value is another's: its path, and what else httpx takes."""
     body = dict(LEAST_BODY[path]) if "requestBody" in operation else None
-    own = path.replace("{alert_id}", OUR_ID).replace("{key_id}", keys[OURS])
+    own = path.replace("{alert_id}", OUR_ID).replace("{key_id}", keys[OURS]).replace("{suppression_id}", OUR_QUIET)
     yield own, {"json": body} if body else {}
     for parameter in operation.get("parameters", []):
         name, place = parameter["name"], parameter["in"]
@@ -224,6 +243,33 @@ def test_another_tenants_id_is_answered_as_an_unknown_one(ours, path, method, op
     assert answers[0][0] == 404
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_another_tenants_suppression_is_answered_as_an_unknown_one(ours, settings, method):
+    before, answers = theirs(settings), []
+    for suppression_id in (THEIR_QUIET, NO_QUIET):
+        response = ours(method, f"/suppressions/{suppression_id}")
+        headers = {**response.headers, "content-length": ""}
+        answers.append((response.status_code, response.text.replace(suppression_id, "…"), headers))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == 404
+    assert theirs(settings) == before
+
+
+def test_a_suppression_quiets_no_other_tenants_alerts_of_the_same_endpoint(lake, write, keyed):
+    """And nobody makes one for another tenant."""
+    body = {"endpoint": "web-1", "reason": "x", "minutes": 1}
+    assert keyed(OURS, Role.ANALYST)("POST", "/suppressions", json={"tenant": THEIRS, **body}).status_code == 403
+    write("suppressions", {
+        "suppression_id": "all-of-web-1", "tenant": OURS, "endpoint": "web-1", "max_severity": "CRITICAL", "reason": "x",
+        "starts_at": NOON, "expires_at": NOON + timedelta(days=1), "actor": "own-ann", "created_at": NOON,
+    })  # fmt: skip
+    assert len(keyed(OURS).ok("/alerts")["alerts"]) == 3
+    assert keyed(OURS).ok(f"/alerts/{OUR_ID}")["suppressed_by"] == "all-of-web-1"
+    assert len(keyed(THEIRS).ok("/alerts")["alerts"]) == 4
+    assert keyed(THEIRS).ok(f"/alerts/{THEIR_ID}")["suppressed_by"] is None
+    assert [one["tenant"] for one in keyed(THEIRS).ok("/suppressions")["suppressions"]] == [THEIRS]
+
+
 def test_the_bulk_change_tells_another_tenants_id_as_an_unknown_one(ours):
     results = ours("PATCH", "/alerts", json={"ids": [THEIR_ID, NO_ID], "note": "x"}).json()["results"]
     told = [json.dumps(one).replace(one["alert_id"], "…") for one in results]
@@ -295,14 +341,14 @@ def test_request_id_of_another_tenants_change_is_a_new_one_here(ours, keyed, set
 
 
 def test_every_table_that_is_asked_tells_its_tenant():
-    for name in ("alerts", "alert_changes", "feedback", "events", "window_scores"):
+    for name in ("alerts", "alert_changes", "feedback", "suppressions", "events", "window_scores"):
         assert "tenant" in table_named(name).schema.names
 
 
 def test_bound_queries_see_no_other_rows_whatever_they_ask(lake, settings):
     bound = Store(settings).of(OURS).queries
-    for name in ("alerts", "alert_changes", "feedback"):
-        rows = bound.table("alert_counts", {}, ("alerts", "alert_changes"))
+    for name in ("alerts", "alert_changes", "feedback", "suppressions"):
+        rows = bound.table("alert_counts", {}, ("alerts", "alert_changes", "suppressions"))
         assert sum(rows["n_alerts"].to_pylist()) == 4
         if name != "alerts":
             assert set(bound.written(name)["tenant"].to_pylist()) == {OURS}

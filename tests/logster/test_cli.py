@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -209,3 +210,36 @@ def test_what_java_threw_is_told_with_its_cause(spark, monkeypatch, capsys):
     told = capsys.readouterr().err
     assert told.startswith("logster: unexpected Py4JJavaError: ")
     assert "FileNotFoundException: /nowhere/x (No such file or directory) (LOGSTER_LOG_LEVEL=DEBUG shows where)" in told
+
+
+def test_alerts_are_kept_quiet_and_heard_again(logster, write_alert):
+    seen = datetime.now(UTC)
+    write_alert(1, last_seen=seen)
+    given = ("--tenant", "acme", "--reason", "the scanner", "--back-minutes", "5")
+    refused = logster("alerts", "suppress", *given, "--minutes", "60")
+    assert refused.returncode == 1
+    assert "name an endpoint, a technique or a rule_id" in only_line(refused.stderr)
+    assert "minutes: Input should be" in only_line(
+        logster("alerts", "suppress", *given, "--endpoint", "web-1", "--minutes", "0").stderr
+    )
+    made = logster("alerts", "suppress", *given, "--endpoint", "WEB-1", "--minutes", "60")
+    assert made.returncode == 0, made.stderr
+    suppression_id = made.stdout.split()[0]
+    assert made.stdout.startswith(f"{suppression_id} keeps 1 alerts quiet, until ")
+    assert logster("alerts").stdout == "no alerts\n"
+    (alert,) = map(json.loads, logster("alerts", "--suppressed", "--json").stdout.splitlines())
+    assert alert["suppressed_by"] == suppression_id
+    (one,) = map(json.loads, logster("alerts", "suppressions", "--json").stdout.splitlines())
+    assert (one["endpoint"], one["state"], one["n_alerts"], one["reason"]) == ("web-1", "active", 1, "the scanner")
+    assert "the scanner" in logster("alerts", "suppressions").stdout
+    assert logster("alerts", "unsuppress", suppression_id).stdout.startswith(f"{suppression_id} is deleted since ")
+    assert "web-1" in logster("alerts").stdout
+    assert "no suppression 'nope'" in only_line(logster("alerts", "unsuppress", "nope").stderr)
+
+
+def test_a_wrong_file_of_suppressions_is_one_line(logster, write_alert, tmp_path):
+    write_alert(1)
+    (tmp_path / "quiet.yml").write_text("- {id: a}\n")
+    ended = logster("alerts", LOGSTER_SUPPRESSIONS=str(tmp_path / "quiet.yml"))
+    assert ended.returncode == 1
+    assert "quiet.yml, entry 1: tenant: Field required" in only_line(ended.stderr)

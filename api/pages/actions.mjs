@@ -172,8 +172,6 @@ export class Actions {
       } catch (trouble) {
         this.#say(`${why}. Nothing of yours was changed.${kept} It could not be read anew: ${trouble.message}`, "refusal");
       }
-    } else if (refusal.status === 429) {
-      this.#say(`Refused: ${refusal.message}.${kept}`, "refusal");
     } else if (refusal.status === 0 || refusal.status >= 500) {
       this.#say(`It is not known whether that was done: ${refusal.message}.${kept} Press again: it is done once.`, "refusal");
     } else {

@@ -15,7 +15,8 @@ const MOST_RELATED = 20; // endpoints whose alerts are looked for
 
 let caller = null;
 let alert = null;
-let drawnOf = null; // `updated_at` of the alert whose reasons are drawn: they change with the pipeline's work only
+let drawnOf = null; // `updated_at` of the alert whose reasons and evidence are drawn: they change with the pipeline's work only
+let nOpened = 0;
 
 const events = new RawEvents(part("events"), (message) => say(message, "refusal"));
 const actions = new Actions({
@@ -35,9 +36,14 @@ function say(message, kind = "") {
 /** Read everything; what cannot be read says so in its own place. */
 async function open() {
   say("Reading the alert …");
+  const number = ++nOpened;
+  let now;
   try {
-    [caller, alert] = await Promise.all([ask("GET", ["caller"]), askAlert("GET")]);
+    const found = await Promise.all([ask("GET", ["caller"]), askAlert("GET")]);
+    if (number !== nOpened) return; // asked for again meanwhile: that answer counts
+    [caller, now] = found;
   } catch (refusal) {
+    if (number !== nOpened) return;
     part("alert").hidden = true;
     if (refusal.status === 401) askForKey(key() === null ? null : refusal.message);
     else if (refusal.status === 404) say(`Unknown alert: ${refusal.message}`, "refusal");
@@ -49,15 +55,18 @@ async function open() {
   say("");
   drawCaller();
   part("alert").hidden = false; // first: what is hidden has no width to draw into
-  draw(alert);
-  await Promise.all([
-    evidence("timeline", async (box) => {
-      drawTimeline(box, await askAlert("GET", ["timeline"], { query: { around_minutes: AROUND_MINUTES } }), alert);
-    }),
-    evidence("tree", async (box) => drawTree(box, await askAlert("GET", ["process-tree"]))),
-    evidence("events", () => events.open()),
-    linkRelated(alert),
-  ]);
+  drawnOf = null;
+  draw(now);
+}
+
+/** Read what lies behind an alert. */
+function readEvidence(of) {
+  evidence("timeline", async (box) => {
+    drawTimeline(box, await askAlert("GET", ["timeline"], { query: { around_minutes: AROUND_MINUTES } }), of);
+  });
+  evidence("tree", async (box) => drawTree(box, await askAlert("GET", ["process-tree"])));
+  evidence("events", () => events.open());
+  linkRelated(of);
 }
 
 async function evidence(id, draw) {
@@ -69,7 +78,7 @@ async function evidence(id, draw) {
   }
 }
 
-/** Show the alert as it is now; the evidence behind it stays. */
+/** Show the alert as it is now, and what lies behind it where the pipeline has changed it. */
 function draw(now) {
   alert = now;
   document.title = plain(`${alert.severity} ${alert.endpoint} · Logster`);
@@ -81,6 +90,7 @@ function draw(now) {
   if (drawnOf !== alert.updated_at) {
     drawContributing(part("contributing"), alert.contributing_events, (id) => events.show(id));
     drawTechniques(part("techniques"), alert, (id) => events.show(id));
+    readEvidence(alert);
     drawnOf = alert.updated_at;
   }
   history();

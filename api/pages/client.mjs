@@ -18,11 +18,9 @@ function named(written) {
 
 /** What the API refused, or that it did not answer (`status` 0). */
 export class Refusal extends Error {
-  constructor(status, problem, retryAfter = null) {
+  constructor(status, problem) {
     super(problem.detail ?? problem.title ?? `the API answered ${status}`);
     this.status = status;
-    this.kind = (problem.type ?? "").replace("urn:logster:problem:", "");
-    this.retryAfter = retryAfter;
   }
 }
 
@@ -65,7 +63,7 @@ export async function ask(method, path, { query = {}, body, headers = {} } = {})
   } catch {
     // a proxy's page, or an answer cut off
   }
-  if (!answer.ok) throw new Refusal(answer.status, said ?? {}, answer.headers.get("Retry-After"));
+  if (!answer.ok) throw new Refusal(answer.status, said ?? {});
   if (said === null) throw new Refusal(0, { detail: "the API's answer broke off" });
   return said;
 }

@@ -6,14 +6,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
-from api.access.keys import create_key
+from api.access.keys import create_key, revoke_key
 from pipelines.schemas.access import Role
 from pipelines.settings import Settings
 from tests.chromium import chromium
@@ -312,6 +314,26 @@ def test_change_on_a_stale_alert_is_refused_shown_anew_and_the_note_kept(alert, 
     assert [one["note"] for one in running.alert()["history"]] == ["mine", "looks bad"]
 
 
+def test_alert_that_the_pipeline_changed_is_shown_anew_with_what_lies_behind_it(
+    alert, page, open_page, write, make_event, settings
+):
+    open_page()
+    page.locator("#tree li").first.wait_for()
+    page.locator("#timeline svg").wait_for()
+    write("events", make_event("e500", 200, process_key="p500", process_name="late"))
+    table = DeltaTable(f"{settings.lake}/alerts").to_pyarrow_table()
+    rows = table.to_pylist()
+    mine = next(row for row in rows if row["alert_id"] == ID)
+    mine |= {name: mine[name] + timedelta(minutes=5) for name in ("last_seen", "updated_at")}
+    write_deltalake(f"{settings.lake}/alerts", pa.Table.from_pylist(rows, table.schema), mode="overwrite")
+    page.keyboard.press("a")
+    wait_for_message(page, "Somebody else, or the pipeline, changed the alert")
+    assert "2026-03-01 12:08:00" in page.locator("#facts").inner_text()
+    page.locator("#tree strong", has_text="late").wait_for()
+    page.keyboard.press("a")
+    wait_for_message(page, "Acknowledged.")
+
+
 def test_change_whose_answer_was_lost_is_made_once(alert, page, open_page, running):
     open_page()
     page.locator("#ways button").first.wait_for()
@@ -413,8 +435,6 @@ def test_with_keys_the_page_asks_for_one_and_shows_what_it_opens(alert, key_of, 
 def test_key_that_is_revoked_while_one_writes_asks_for_another_and_keeps_the_note(
     alert, key_of, page, open_page, running, settings
 ):
-    from api.access.keys import revoke_key
-
     first, second = (key_of("acme", Role.ANALYST, "ann") for _ in range(2))
     time.sleep(1.1)
     open_page()

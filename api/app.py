@@ -61,6 +61,9 @@ _ANYWHERE = documented(UNAUTHENTICATED, FORBIDDEN, TOO_MANY, LAKE_UNAVAILABLE, S
 _ANYWHERE[TOO_MANY.status]["headers"] = {
     "Retry-After": {"description": "seconds until one more is answered", "schema": {"type": "integer"}}
 }
+_ANYWHERE[SIGN_IN_UNAVAILABLE.status]["headers"] = {
+    "Retry-After": {"description": "seconds until a token may be checked again", "schema": {"type": "integer"}}
+}
 
 
 def create_app(settings: Settings) -> FastAPI:

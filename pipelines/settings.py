@@ -203,7 +203,7 @@ class Settings(BaseSettings):
         6000,
         ge=0,
         le=1_000_000,
-        description="requests in a minute that the API answers to each key, and to each address that shows none; 0: all",
+        description="requests in a minute that the API answers to each key or person, and to each address that shows none; 0: all",
     )
     oidc_issuer: str | None = Field(
         None, description="OpenID Connect provider whose tokens open the API beside keys, `https://…` (docs/access.md)"

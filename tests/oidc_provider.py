@@ -36,10 +36,18 @@ class SigningKey:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        kind = next(algorithm for key, algorithm in _ALGORITHMS.items() if isinstance(self.private, key))
-        public: dict[str, Any] = kind.to_jwk(self.private.public_key(), as_dict=True)
-        public.pop("key_ops", None)  # what the library adds
-        return {**public, **({} if self.key_id is None else {"kid": self.key_id}), **self.more}
+        return self._as_jwk(self.private.public_key())
+
+    @property
+    def private_jwk(self) -> dict[str, Any]:
+        """What no provider should publish."""
+        return self._as_jwk(self.private)
+
+    def _as_jwk(self, key: Any) -> dict[str, Any]:
+        kind = next(algorithm for owner, algorithm in _ALGORITHMS.items() if isinstance(self.private, owner))
+        told: dict[str, Any] = kind.to_jwk(key, as_dict=True)
+        told.pop("key_ops", None)  # what the library adds
+        return {**told, **({} if self.key_id is None else {"kid": self.key_id}), **self.more}
 
 
 def rsa_key(key_id: str | None = "rsa-1", algorithm: str = "RS256", *, bits: int = 2048, **more: Any) -> SigningKey:

@@ -39,6 +39,8 @@ _KEPT_SECONDS = 86_400.0
 _ASKED_FOR = {"Accept": "application/json", "Accept-Encoding": "identity"}  # what is not packed cannot unpack to more
 _STEP_SECONDS = 5.0
 _WHOLE_SECONDS = 10.0
+_WAITED_SECONDS = 15.0
+"""Nobody waits longer for keys: a name that is not resolved is no step of ours, and has no bound of ours."""
 _MOST_BYTES = 1_048_576
 _LEAST_RSA_BITS = 2048
 
@@ -97,8 +99,11 @@ class PublicKeys:
                 self._fetch()  # nobody waits for it
             return key
         if (fetching := self._fetch()) is not None:
-            # who goes away must not take the answer from the others
-            await asyncio.shield(asyncio.wrap_future(fetching))
+            # who goes away, or has waited enough, must not take the answer from the others
+            try:
+                await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(fetching)), _WAITED_SECONDS)
+            except TimeoutError:
+                raise SignInUnavailableError(self._pause_seconds()) from None
             key = _pick(self._kept(), key_id, algorithm)
         if key is None and self._trouble is not None:
             raise SignInUnavailableError(self._pause_seconds())
@@ -196,7 +201,7 @@ def _json(client: httpx.Client, address: str, deadline: float) -> dict[str, Any]
 def _public_key(jwk: dict[str, Any]) -> PublicKey | None:
     """A key of a JWKS (RFC 7517); None where it is of no use here: symmetric, private, weak, or for something else."""
     key_id, operations = jwk.get("kid"), jwk.get("key_ops")
-    if jwk.get("use", "sig") != "sig" or "d" in jwk or not (key_id is None or isinstance(key_id, str)):
+    if jwk.get("use", "sig") != "sig" or not (key_id is None or isinstance(key_id, str)):
         return None
     if operations is not None and (not isinstance(operations, list) or "verify" not in operations):
         return None

@@ -1,15 +1,19 @@
 """Sign-in is set whole and right, or the API does not start."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
 
+import httpx
 import pytest
 
 from api.access.provider import read_provider
+from logster.services import api_service
 from pipelines.errors import SettingsError
 from pipelines.schemas.access import Role
-from tests.oidc_provider import SETTINGS
+from tests.oidc_provider import SETTINGS, ed_key, provider
 
 WHOLE = {"oidc_issuer": "https://id.example/realms/soc", **SETTINGS}
 
@@ -88,3 +92,35 @@ def test_api_with_half_of_it_does_not_start(tmp_path):
     assert line.startswith(
         "logster: LOGSTER_OIDC_ISSUER is set, and LOGSTER_OIDC_AUDIENCE, LOGSTER_OIDC_TENANT_CLAIM, "
     )
+
+
+@pytest.mark.slow
+def test_process_of_the_api_takes_tokens_of_the_provider_in_its_environment(settings, write, make_alert, tmp_path):
+    """As `logster up` starts it: settings go through the environment, also a mapping in JSON."""
+    write("alerts", make_alert(1), make_alert(2, tenant="globex"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    roles = '{"look": "reader", "work": "analyst"}'
+    with provider(ed_key()) as soc, (tmp_path / "api.log").open("wb") as log:
+        service = api_service(settings.model_copy(update={**soc.settings, "oidc_roles": roles, "api_port": port}))
+        process = subprocess.Popen(
+            service.command, cwd=tmp_path, env={**os.environ, **service.environment}, stdout=log, stderr=log
+        )
+        try:
+            end = time.monotonic() + 120
+            while not service.answers:
+                assert process.poll() is None, (tmp_path / "api.log").read_text()
+                assert time.monotonic() < end, (tmp_path / "api.log").read_text()
+                time.sleep(0.1)
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+                token = {"Authorization": f"Bearer {soc.token('acme', 'work')}"}
+                assert client.get("/alerts").status_code == 401
+                assert [one["tenant"] for one in client.get("/alerts", headers=token).json()["alerts"]] == ["acme"]
+                changed = client.patch(f"/alerts/{1:064x}", headers=token, json={"note": "x"}).json()
+                assert changed["history"][0]["actor"] == "ann"
+                soc.keys = []
+                assert client.get("/alerts", headers=token).status_code == 200, "its key is known"
+        finally:
+            process.terminate()
+            process.wait(30)
+    assert f"a token of {soc.issuer}, or for a key; 0 were made" in (tmp_path / "api.log").read_text()

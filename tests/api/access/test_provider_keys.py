@@ -1,6 +1,7 @@
 """A provider's keys: which are used, how they are kept and fetched anew, and what a provider cannot do to the API."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -99,6 +100,21 @@ def test_a_provider_that_is_down_is_503_until_a_key_is_known(client, soc, monkey
     assert asked(client, soc.token(aud="other")).status_code == 401
 
 
+def test_nobody_waits_for_a_provider_that_hangs(client, soc, monkeypatch):
+    monkeypatch.setattr("api.access.provider_keys._WAITED_SECONDS", 0.2)
+    goes_on = threading.Event()
+    soc.answer = lambda _: not goes_on.wait(20)
+    begun = time.monotonic()
+    assert [asked(client, soc.token()).status_code for _ in range(3)] == [503] * 3
+    assert time.monotonic() - begun < 15
+    assert len(soc.asked) == 1, "they wait for the same answer"
+    goes_on.set()
+    end = time.monotonic() + 10
+    while asked(client, soc.token()).status_code != 200:  # who comes later has it
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_keys_of_the_api_open_while_the_provider_is_silent(settings, keyed, soc):
     key = keyed().key
     soc.answer = is_down
@@ -133,10 +149,12 @@ def test_keys_without_an_id_are_used_where_there_is_one(settings, soc):
 
 
 def test_keys_that_prove_nothing_are_left_out(settings, soc):
-    good, weak, p384, private = ed_key(), rsa_key("weak", bits=1024), ec_key("p384", curve=ec.SECP384R1()), rsa_key("d")
+    good, weak, p384 = ed_key(), rsa_key("weak", bits=1024), ec_key("p384", curve=ec.SECP384R1())
+    private = [key.private_jwk for key in (rsa_key("d1"), ec_key("d2"), ed_key("d3"))]
+    assert all("d" in jwk for jwk in private)
     soc.jwks = {
         "keys": [
-            good.jwk, weak.jwk, p384.jwk, {**private.jwk, "d": "AQAB"}, {"kty": "oct", "kid": "oct", "k": "c2VjcmV0"}, {}, 7, None,
+            good.jwk, weak.jwk, p384.jwk, *private, {"kty": "oct", "kid": "oct", "k": "c2VjcmV0"}, {}, 7, None,
             {"kty": "RSA"}, {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, {"kty": "OKP", "crv": "X25519", "x": "AA"},
             {"kty": ["RSA"]}, {**ec_key("enc").jwk, "use": "enc"}, {**ec_key("ops").jwk, "key_ops": ["sign"]},
             {**ec_key("alg").jwk, "alg": "ES384"}, {**ec_key("id").jwk, "kid": 7}, {**rsa_key("odd").jwk, "alg": ["RS256"]},

@@ -206,7 +206,7 @@ def wrong_tokens(soc: OidcProvider) -> Iterator[tuple[str, str]]:
         header = {"alg": "RS256", "kid": kid, **more}
         yield f"header {more}", forged(header, claims, lambda text: signed(soc, text))
     for kind in ("logout+jwt", "dpop+jwt", "JWE", 1):
-        yield f"typ={kind}", forged({"alg": "RS256", "kid": kid, "typ": kind}, claims)
+        yield f"typ={kind}", forged({"alg": "RS256", "kid": kid, "typ": kind}, claims, lambda text: signed(soc, text))
     for wrong in (
         {"iss": None}, {"iss": soc.issuer + "/"}, {"iss": soc.issuer.upper()}, {"iss": [soc.issuer]}, {"iss": "https://evil.example"},
         {"aud": None}, {"aud": "other"}, {"aud": []}, {"aud": ["other", "logster2"]}, {"aud": "LOGSTER"}, {"aud": ""},

@@ -73,7 +73,7 @@ class ApiKeyRequest(BaseModel):
         description="whose data it opens; null: every tenant's, which takes a caller of all tenants"
     )
     role: Role = Role.READER
-    days: Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=MAX_KEY_DAYS)] = Field(
+    days: Annotated[int, Field(strict=True, ge=0, le=MAX_KEY_DAYS), BeforeValidator(_whole)] = Field(
         365, description="it expires after so many; 0: never"
     )
 

@@ -193,7 +193,7 @@ part("sign-in-form").addEventListener("submit", (event) => {
 });
 
 part("sign-out").addEventListener("click", () => {
-  keepKey(null);
+  sessionStorage.clear(); // the key, and notes that were not sent: whoever signs in next would send them in their own name
   location.reload(); // nothing of what was shown stays
 });
 

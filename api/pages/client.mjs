@@ -29,10 +29,9 @@ export function key() {
   return sessionStorage.getItem(KEY);
 }
 
-/** Keep a key, or with null forget it. */
+/** Keep a key. */
 export function keepKey(written) {
-  if (written === null) sessionStorage.removeItem(KEY);
-  else sessionStorage.setItem(KEY, written);
+  sessionStorage.setItem(KEY, written);
 }
 
 /** Say whether something can be sent as a key at all: a header takes nothing else. */

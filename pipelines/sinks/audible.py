@@ -29,13 +29,14 @@ def audible(changes: Iterable[AlertChanged], suppressions: Any, last_told: LastT
     """Leave out what is quiet.
 
     - The pipeline's changes: none of an alert that is suppressed as it stands after them.
-    - A withdrawal, and what persons do to an alert that is suppressed: told where receivers know of the alert, for they would
-      else keep what nobody need look at any more.
+    - A withdrawal, and what persons do, of an alert that is or was suppressed: told where receivers know of the alert, for they
+      would else keep what nobody need look at any more; with the alert as they know it, so that what grew in the quiet stays quiet.
 
     Args:
         changes: in any order.
         suppressions: rows of ``SUPPRESSIONS``, as an Arrow table.
-        last_told: asked only of alerts that are suppressed, or were so before the change.
+        last_told: asked only of alerts that leave the quiet, and of those that are or were quiet and that a person or a withdrawal
+            changes.
     """
     all_changes = list(changes)
     if not suppressions.num_rows:
@@ -47,21 +48,23 @@ def audible(changes: Iterable[AlertChanged], suppressions: Any, last_told: LastT
     quiet = {pair["alert_id"] for pair in pairs if not pair["is_deleted"]}
     # what was told before cannot be known by suppressions that were taken back since, so that those count here
     was_quiet = {pair["alert_id"] for pair in pairs}
-    asked = {
-        one.alert_id for number, one in enumerate(all_changes) if {f"{number}", f"{number}-"} & was_quiet
-    }  # fmt: skip
+    told_now, asked = set(), set()
+    for number, one in enumerate(all_changes):
+        if one.kind not in _OF_PIPELINE:
+            asked |= {one.alert_id} if str(number) in was_quiet else set()
+        elif str(number) not in quiet:
+            told_now.add(one.alert_id)
+            asked |= {one.alert_id} if f"{number}-" in was_quiet else set()
     known = last_told(asked) if asked else {}
     found = []
     for number, one in enumerate(all_changes):
-        is_quiet = str(number) in quiet
         if one.kind in _OF_PIPELINE:
-            if not is_quiet:
+            if str(number) not in quiet:
                 found.append(_as_news(one, known.get(one.alert_id)) if f"{number}-" in was_quiet else one)
-        elif one.kind == ChangeKind.WITHDRAWN:
-            if str(number) not in was_quiet or one.alert_id in known:
-                found.append(one)
-        elif not is_quiet or one.alert_id in known:
+        elif str(number) not in was_quiet or one.alert_id in told_now:
             found.append(one)
+        elif one.alert_id in known:
+            found.append(_as_known(one, known[one.alert_id]))
     return found
 
 
@@ -71,6 +74,13 @@ def _as_news(change: AlertChanged, told: Document | None) -> AlertChanged:
         document = {**change.document, "kind": str(ChangeKind.CREATED), "previous": {}}
         return replace(change, kind=ChangeKind.CREATED, document=document)
     return replace(change, document={**change.document, "previous": differences(told, change.document["alert"])})
+
+
+def _as_known(change: AlertChanged, told: Document) -> AlertChanged:
+    """What a person did, or a withdrawal, with the alert as receivers know it but for where analysts have taken it."""
+    now = change.document["alert"]
+    alert = {**told, "status": now["status"], "assignee": now["assignee"]}
+    return replace(change, document={**change.document, "alert": alert})
 
 
 def _as_rows(alerts: Mapping[str, Document | None]) -> Any:  # noqa: ANN401 - Arrow is untyped

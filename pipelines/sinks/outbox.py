@@ -214,7 +214,16 @@ class Outbox:
 
     def _last_told(self, own: DeltaTable, alert_ids: Collection[str]) -> dict[str, Document]:
         """The same of some alerts."""
-        return _newest_told(rows_with(own.to_pyarrow_dataset(), "alert_id", alert_ids, _TOLD))
+        dataset = own.to_pyarrow_dataset()
+        # documents are nearly all of the table: the rows are found without them
+        heads = rows_with(dataset, "alert_id", alert_ids, ("sequence", "alert_id", "kind"))
+        heads = heads.filter(pc.is_in(heads["kind"], pa.array([str(kind) for kind in _OF_PIPELINE])))
+        last = {row["alert_id"]: row["sequence"] for row in heads.sort_by("sequence").to_pylist()}
+        if not last:
+            return {}
+        return _newest_told(
+            dataset.to_table(filter=pc.field("sequence").isin(list(last.values())), columns=list(_TOLD))
+        )
 
     def _told(self, own: DeltaTable, table: DeltaTable, name: str) -> int | None:
         app = _app(name, table)

@@ -95,6 +95,47 @@ def test_what_was_passed_over_is_not_told_because_the_suppression_is_taken_back(
     assert told(settings) == [(1, "created")]
 
 
+def test_an_analysts_change_is_not_told_before_the_alert_is_when_its_suppression_was_taken_back(settings, tell):
+    suppress(settings)
+    merge_alerts(settings, [alert(1)])
+    assert tell() == 0
+    suppress(settings, deleted_by="bob", deleted_at=NOON + MINUTE)
+    append(settings, "alert_changes", change("c1", 1))
+    assert tell() == 0
+    merge_alerts(settings, [alert(1, state=1)])
+    append(settings, "alert_changes", change("c2", 1, second=1))
+    assert tell() == 2
+    assert told(settings) == [(1, "created"), (1, "transition")]
+
+
+@pytest.mark.parametrize("ending", ["transition", "withdrawn"])
+def test_what_an_alert_became_in_the_quiet_does_not_go_along_with_its_end(settings, tell, ending):
+    merge_alerts(settings, [alert(1, severity="MEDIUM", attack_prob=0.75)])
+    assert tell() == 1
+    suppress(settings)
+    merge_alerts(settings, [alert(1, state=1)])
+    assert tell() == 0
+    if ending == "transition":
+        append(settings, "alert_changes", change("c1", 1))
+    else:
+        merge_alerts(settings, [], gone=[f"{1:064x}"])
+    assert tell() == 1
+    assert told(settings)[1:] == [(1, ending)]
+    document = json.loads(outbox_rows(settings)[-1]["document"])
+    # a receiver that keeps alerts by severity ends the one that it has
+    assert (document["alert"]["severity"], document["alert"]["window_count"]) == ("MEDIUM", 1)
+    assert document["alert"]["status"] == ("acknowledged" if ending == "transition" else "open")
+
+
+def test_an_alert_that_begins_and_grows_in_the_quiet_is_not_looked_up(settings, monkeypatch):
+    suppress(settings)
+    outbox = Outbox(settings)
+    monkeypatch.setattr(outbox, "_last_told", lambda *_: pytest.fail("read the whole outbox for nothing"))
+    for state in range(2):
+        merge_alerts(settings, [alert(1, state=state)])
+        assert outbox.tell(now=NOON) == 0
+
+
 def test_what_persons_do_in_the_quiet_is_told_where_the_alert_is_known(settings, tell):
     merge_alerts(settings, [alert(1, last_seen=NOON + 3 * MINUTE)])
     suppress(settings, starts_at=NOON + 3 * MINUTE)

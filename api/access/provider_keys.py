@@ -33,7 +33,9 @@ _LOG = structlog.get_logger("logster.api")
 _LEAST_PAUSE_SECONDS = 10.0
 """Between two fetches, however many tokens name keys that are not known, and whether the provider answers or not."""
 _FRESH_SECONDS = 600.0
-"""Older keys still count while they are fetched anew: one that the provider took back opens nothing after about so long."""
+"""Older keys are fetched anew, beside the requests."""
+_STALE_SECONDS = 1200.0
+"""Still older ones, after a time in which nobody asked, count only once the provider was asked: it may have taken them back."""
 _KEPT_SECONDS = 86_400.0
 """While the provider does not answer, keys count so long: whoever keeps it from answering must not keep a lost key alive."""
 _ASKED_FOR = {"Accept": "application/json", "Accept-Encoding": "identity"}  # what is not packed cannot unpack to more
@@ -92,13 +94,13 @@ class PublicKeys:
         Raises:
             SignInUnavailableError: that cannot be told, for the provider does not answer.
         """
-        kept = self._kept()
-        key = _pick(kept, key_id, algorithm)
-        if key is not None:
-            if self._age() > _FRESH_SECONDS:
-                self._fetch()  # nobody waits for it
+        key = _pick(self._kept(), key_id, algorithm)
+        if key is not None and self._age() <= _FRESH_SECONDS:
             return key
-        if (fetching := self._fetch()) is not None:
+        fetching = self._fetch()
+        if key is not None and (self._trouble is not None or self._age() <= _STALE_SECONDS):
+            return key  # nobody waits for a provider that is down, or whose keys are nearly as they were
+        if fetching is not None:
             # who goes away, or has waited enough, must not take the answer from the others
             try:
                 await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(fetching)), _WAITED_SECONDS)
@@ -127,9 +129,10 @@ class PublicKeys:
         if self._tried_at is not None and self._clock() - self._tried_at < _LEAST_PAUSE_SECONDS:
             return None
         self._tried_at = self._clock()
-        done = self._fetching = Future[None]()
+        done = Future[None]()
         # a thread of its own: those that the event loop lends are for the lake, and must not wait for the provider
         threading.Thread(target=self._run, args=[done], name="sign-in keys", daemon=True).start()
+        self._fetching = done  # only now: one that never began would be waited for without end
         return done
 
     def _run(self, done: Future[None]) -> None:
@@ -151,12 +154,21 @@ def fetch_keys(provider: Provider) -> list[PublicKey]:
     Raises:
         SourceError: it does not answer, or says something else than OpenID Connect Discovery 1.0 does.
     """
+    try:
+        return asyncio.run(_fetched(provider))  # only a loop can end a wait for headers
+    except TimeoutError:
+        raise SourceError(f"{provider.issuer} takes longer than {_WHOLE_SECONDS:.0f} s") from None
+
+
+async def _fetched(provider: Provider) -> list[PublicKey]:
     discovery = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
-    deadline = time.monotonic() + _WHOLE_SECONDS
     # a proxy of the environment's leads to the world, not to this machine
     is_outside = not is_loopback(httpx.URL(provider.issuer).host)
-    with httpx.Client(timeout=_STEP_SECONDS, trust_env=is_outside, follow_redirects=False) as client:
-        told = _json(client, discovery, deadline)
+    async with (
+        asyncio.timeout(_WHOLE_SECONDS),
+        httpx.AsyncClient(timeout=_STEP_SECONDS, trust_env=is_outside, follow_redirects=False) as client,
+    ):
+        told = await _json(client, discovery)
         if told.get("issuer") != provider.issuer:
             raise SourceError(
                 f"{discovery} is of another issuer than LOGSTER_OIDC_ISSUER says, {provider.issuer}; both must be the same "
@@ -167,7 +179,7 @@ def fetch_keys(provider: Provider) -> list[PublicKey]:
             raise SourceError(f"{discovery} names no `jwks_uri` that can be asked safely (https)")
         if is_outside and is_loopback(httpx.URL(address).host):
             raise SourceError(f"{discovery} names a `jwks_uri` on this machine")
-        listed = _json(client, address, deadline).get("keys")
+        listed = (await _json(client, address)).get("keys")
     if not isinstance(listed, list):
         raise SourceError(f"{address} holds no keys (JWKS)")
     keys = [key for one in listed if isinstance(one, dict) and (key := _public_key(one)) is not None]
@@ -176,18 +188,16 @@ def fetch_keys(provider: Provider) -> list[PublicKey]:
     return keys
 
 
-def _json(client: httpx.Client, address: str, deadline: float) -> dict[str, Any]:
+async def _json(client: httpx.AsyncClient, address: str) -> dict[str, Any]:
     body = bytearray()
     try:
-        with client.stream("GET", address, headers=_ASKED_FOR) as answer:
+        async with client.stream("GET", address, headers=_ASKED_FOR) as answer:
             if answer.status_code != httpx.codes.OK:
                 raise SourceError(f"{address} answers {answer.status_code}; LOGSTER_OIDC_ISSUER names the provider")
-            for part in answer.iter_raw():
+            async for part in answer.aiter_raw():
                 body += part
                 if len(body) > _MOST_BYTES:
                     raise SourceError(f"{address} answers more than {_MOST_BYTES} bytes")
-                if time.monotonic() > deadline:
-                    raise SourceError(f"{address} takes longer than {_WHOLE_SECONDS:.0f} s")
         told = json.loads(body)
     except httpx.HTTPError as error:
         raise SourceError(f"{address} does not answer ({type(error).__name__})") from None

@@ -5,6 +5,7 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Depends, Path, status
 
+from api.access.callers import Caller
 from api.access.keys import Key, create_key, list_keys, revoke_key
 from api.deps import CallerDep, NowDep, SettingsDep, refuse_below_admin
 from api.errors import ForbiddenError, UnknownKeyError
@@ -42,7 +43,7 @@ def create(settings: SettingsDep, caller: CallerDep, now: NowDep, request: ApiKe
     key, written = create_key(
         settings, name=request.name, tenant=request.tenant, role=request.role, now=now, expires_at=request.expires_at(now)
     )  # fmt: skip
-    _LOG.info("key made", about=key.key_id, of=key.name, role=str(key.role), whose=key.tenant, name=caller.name)
+    _note("key made", key, caller)
     return NewApiKey(key=written, made=ApiKey.of(key, now))
 
 
@@ -57,8 +58,16 @@ def revoke(
     if not any(key.key_id == key_id for key in _keys(settings, caller.tenant)):
         raise UnknownKeyError(key_id)
     key = revoke_key(settings, key_id, now=now)
-    _LOG.info("key revoked", about=key.key_id, of=key.name, role=str(key.role), whose=key.tenant, name=caller.name)
+    _note("key revoked", key, caller)
     return ApiKey.of(key, now)
+
+
+def _note(event: str, key: Key, caller: Caller) -> None:
+    # a name may be chosen by who has it: whose key or token it was is told as well
+    _LOG.info(
+        event, about=key.key_id, of=key.name, role=str(key.role), whose=key.tenant,
+        name=caller.name, key_id=caller.key_id, subject=caller.subject, tenant=caller.tenant,
+    )  # fmt: skip
 
 
 def _keys(settings: Settings, tenant: str | None) -> list[Key]:

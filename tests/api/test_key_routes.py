@@ -130,4 +130,6 @@ def test_who_made_and_revoked_which_key_is_noted(keyed):
     assert [(one["event"], one.get("about"), one["name"]) for one in logs] == [
         ("key made", about, "root"), ("write", None, "root"), ("key revoked", about, "root"), ("write", None, "root"),
     ]  # fmt: skip
+    maker = [(one["key_id"], one["subject"]) for one in logs if "about" in one]
+    assert maker == [(admin.key.removeprefix("lgs_").partition("_")[0], None)] * 2
     assert told["key"] not in json.dumps(logs)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from structlog.testing import capture_logs
 
 from api.access.provider import read_provider
-from api.access.provider_keys import fetch_keys
+from api.access.provider_keys import PublicKeys, fetch_keys
 from api.app import create_app
 from pipelines.settings import Settings
 from tests.api.conftest import Client
@@ -138,6 +138,36 @@ def test_old_keys_are_fetched_anew_beside_and_count_for_a_day(client, soc, monke
     assert asked(client, soc.token()).status_code == 503
 
 
+def test_a_key_that_was_taken_back_while_nobody_asked_opens_nothing(settings, soc):
+    known = read_provider(settings.model_copy(update=soc.settings))
+    assert known is not None
+    now = [0.0]
+    keys = PublicKeys(known, clock=lambda: now[0])
+
+    async def found() -> bool:
+        return await keys.key("first", "ES256") is not None
+
+    assert asyncio.run(found())
+    soc.keys = [ec_key("second")]
+    now[0] = 23 * 3600.0
+    assert not asyncio.run(found())
+    assert soc.n_fetches == 2
+
+
+def test_a_fetch_that_cannot_begin_is_tried_again(soc, no_pause, monkeypatch):
+    def fails(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fails)
+        known = read_provider(Settings(**soc.settings, _env_file=None))
+        assert known is not None
+        keys = PublicKeys(known)
+        with pytest.raises(RuntimeError):
+            asyncio.run(keys.key("first", "ES256"))
+    assert asyncio.run(keys.key("first", "ES256")) is not None
+
+
 def test_keys_without_an_id_are_used_where_there_is_one(settings, soc):
     soc.keys = [SigningKey(ec_key().private, None, "ES256"), rsa_key(None), rsa_key("other", use="enc")]
     client = Client(create_app(settings.model_copy(update=soc.settings)))
@@ -188,6 +218,15 @@ def drips(handler: BaseHTTPRequestHandler) -> bool:
     return True
 
 
+def drips_headers(handler: BaseHTTPRequestHandler) -> bool:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-A: ")
+    for _ in range(200):
+        handler.wfile.write(b"a")
+        handler.wfile.flush()
+        time.sleep(0.05)
+    return True
+
+
 @pytest.mark.parametrize(
     ("told", "answer", "reason"),
     [
@@ -206,6 +245,7 @@ def drips(handler: BaseHTTPRequestHandler) -> bool:
         ({}, sends(200, b" " * 1_100_000), "more than 1048576 bytes"),
         ({}, sends(200, b"x", Content_Encoding="gzip"), "else than JSON"),
         ({}, drips, "takes longer than"),
+        ({}, drips_headers, "takes longer than"),
     ],
 )  # fmt: skip
 def test_what_is_no_provider_is_said_in_the_log_alone(client, soc, monkeypatch, told, answer, reason):

@@ -193,7 +193,7 @@ def wrong_tokens(soc: OidcProvider) -> Iterator[tuple[str, str]]:
     ):
         yield f"kid={value[:20]!r}", soc.token(key=stranger, headers={"kid": value})
     for value in (1, True, ["rsa-1"], {"a": 1}):
-        yield f"kid={value!r}", forged({"alg": "RS256", "kid": value}, claims)
+        yield f"kid={value!r}", forged({"alg": "RS256", "kid": value}, claims, lambda text: signed(soc, text))
     for more in (
         {"jwk": stranger.jwk},
         {"jku": f"{soc.issuer}/other"},
